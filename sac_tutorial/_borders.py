@@ -1,0 +1,36 @@
+"""Checks of what comes in from outside, shared by the public functions; each error says what was found and what is right.
+
+May import: nothing but the standard library. Inside the package, code trusts its types and does not call these.
+"""
+
+import math
+from numbers import Integral, Real
+
+
+def positive_integer(name: str, value: object) -> int:
+    """Return `value` as an int ≥ 1, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, but is {value!r}.")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, but is {value}.")
+    return int(value)
+
+
+def number_in(name: str, value: object, low: float, high: float, *, open_above: bool = False) -> float:
+    """Return `value` as a float in [low, high] (or [low, high)), or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, but is {value!r}.")
+    number = float(value)
+    if not (low <= number < high if open_above else low <= number <= high):  # NaN fails both
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}{')' if open_above else ']'}, but is {number:g}.")
+    return number
+
+
+def positive_number(name: str, value: object) -> float:
+    """Return `value` as a finite float > 0, or raise a TypeError or ValueError that names it."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, but is {value!r}.")
+    number = float(value)
+    if not (number > 0 and math.isfinite(number)):
+        raise ValueError(f"{name} must be positive and finite, but is {number:g}.")
+    return number

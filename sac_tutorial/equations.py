@@ -1,0 +1,159 @@
+"""The equations of the course, each as one short pure function.
+
+Every learner regresses on the same target and differs only in the value of the next state. Both parts are here, with the
+number under which a lesson derives them: (2.3) is equation 3 of lesson 02. The functions act on trailing axes only
+(actions last), so what is written for one state serves a batch of states and any number of runs in front of it.
+
+May import: torch. May not: anything else of this package.
+"""
+
+import torch
+from torch import Tensor
+
+
+def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: float | Tensor) -> Tensor:
+    """Return the target y = r + γ (1 − d) V(s′), equation (1.8), on which every learner of the course regresses.
+
+    Args:
+        reward: r, shape (...).
+        terminated: d, bool, broadcast with `reward`: true where the episode truly ended. A transition that was merely cut
+            off by a time limit is not terminated; its next state still has a value.
+        next_value: V(s′), broadcast with `reward`.
+        discount: γ in [0, 1].
+
+    Returns:
+        The targets, shape (...), in the floating-point type of `next_value`.
+
+    Raises:
+        TypeError: if `terminated` is a tensor of numbers (`~` is not defined for floats).
+
+    Source: Sutton and Barto (2018), equations 3.10 and 6.2; Gymnasium's `terminated`.
+    """
+    # The mask meets the value first: `discount * ~terminated` would be a float32 tensor and lose half the digits of γ.
+    return reward + discount * (~terminated * next_value)
+
+
+def expected_value(value: Tensor, probability: Tensor) -> Tensor:
+    """Return the average Σᵢ pᵢ xᵢ over the last axis: equations (1.6), over actions, and (1.9), over outcomes.
+
+    With `value` = Q(s, ·) and `probability` = π(·|s) this is V^π(s), the next-state value of policy evaluation and of
+    expected SARSA. With `value` = the targets of all outcomes and `probability` = their probabilities it is Q^π(s, a).
+
+    Args:
+        value: shape (..., n).
+        probability: shape (..., n), non-negative, summing to 1 over the last axis.
+
+    Returns:
+        The averages, shape (...).
+
+    Source: Sutton and Barto (2018), equations 4.4 and 6.9.
+    """
+    return (probability * value).sum(-1)
+
+
+def greedy_value(q: Tensor) -> Tensor:
+    """Return max_a Q(s, a), equation (1.18): the next-state value of value iteration, Q-learning and DQN.
+
+    Args:
+        q: shape (..., actions).
+
+    Returns:
+        The maxima, shape (...).
+
+    Source: Sutton and Barto (2018), equations 3.20 and 6.8; Watkins and Dayan (1992), equation 1.
+    """
+    return q.amax(-1)
+
+
+def taken_value(q: Tensor, action: Tensor) -> Tensor:
+    """Return Q(s, a) for one action a per state, equation (2.10): the next-state value of SARSA with a = a′.
+
+    Args:
+        q: shape (..., actions).
+        action: shape (...), integers in [0, actions).
+
+    Returns:
+        The values of these actions, shape (...).
+
+    Source: Sutton and Barto (2018), equation 6.7.
+    """
+    return q.gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def double_value(q_select: Tensor, q_evaluate: Tensor) -> Tensor:
+    """Return Q_evaluate(s, argmax_a Q_select(s, a)), equation (2.17): one table chooses, the other judges.
+
+    Args:
+        q_select: shape (..., actions); its largest entry names the action.
+        q_evaluate: shape (..., actions); its entry at that action is the value.
+
+    Returns:
+        The values, shape (...).
+
+    Source: van Hasselt (2010), algorithm 1; Sutton and Barto (2018), equation 6.10.
+    """
+    return taken_value(q_evaluate, q_select.argmax(-1))
+
+
+def greedy_policy(q: Tensor) -> Tensor:
+    """Return the policy that shares its probability evenly among the actions of largest value, equation (1.19).
+
+    Args:
+        q: shape (..., actions).
+
+    Returns:
+        Probabilities, shape (..., actions), in the floating-point type of `q`.
+
+    Source: Sutton and Barto (2018), equation 4.9.
+    """
+    best = (q == q.amax(-1, keepdim=True)).to(q.dtype)
+    return best / best.sum(-1, keepdim=True)
+
+
+def epsilon_greedy_policy(q: Tensor, epsilon: float | Tensor) -> Tensor:
+    """Return (1 − ε) · greedy policy + ε · uniform policy, equation (2.9).
+
+    Args:
+        q: shape (..., actions).
+        epsilon: ε in [0, 1]; a tensor has the rank of the *value* (no action axis).
+
+    Returns:
+        Probabilities, shape (..., actions).
+
+    Source: Sutton and Barto (2018), section 2.2 and equation 5.2.
+    """
+    rate = torch.as_tensor(epsilon, dtype=q.dtype).unsqueeze(-1)
+    return (1 - rate) * greedy_policy(q) + rate / q.shape[-1]
+
+
+def epsilon_greedy_value(q: Tensor, epsilon: float | Tensor) -> Tensor:
+    """Return (1 − ε) max_a Q(s, a) + ε mean_a Q(s, a), equation (2.11): the value of ε-greedy behaviour.
+
+    It is `expected_value` under `epsilon_greedy_policy`, with the sum carried out. The fixed point that it gives is what
+    SARSA and expected SARSA converge to at a fixed ε.
+
+    Args:
+        q: shape (..., actions).
+        epsilon: ε in [0, 1]; a tensor has the shape of the value or broadcasts with it.
+
+    Returns:
+        The values, shape (...).
+
+    Source: Sutton and Barto (2018), equation 6.9 with the ε-greedy policy put in.
+    """
+    return (1 - epsilon) * q.amax(-1) + epsilon * q.mean(-1)
+
+
+def remaining_error(residual: float, discount: float) -> float:
+    """Return γ/(1 − γ) · ‖Q_k − Q_{k−1}‖, equation (1.16): no iterate of a γ-contraction is further from the answer.
+
+    Args:
+        residual: ‖Q_k − Q_{k−1}‖∞, the largest change in the last sweep, ≥ 0.
+        discount: γ in [0, 1).
+
+    Returns:
+        An upper bound on ‖Q_k − Q‖∞, where Q is the fixed point.
+
+    Source: Puterman (1994), theorem 6.3.1 (the a-posteriori bound of Banach's theorem).
+    """
+    return discount / (1 - discount) * residual
