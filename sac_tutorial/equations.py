@@ -22,13 +22,15 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: 
         discount: γ in [0, 1].
 
     Returns:
-        The targets, shape (...), in the floating-point type of `next_value`.
+        The targets, shape (...), in the wider of the floating-point types of `reward` and `next_value`.
 
     Raises:
-        TypeError: if `terminated` is a tensor of numbers (`~` is not defined for floats).
+        TypeError: if `terminated` is a tensor of numbers (of the integer 1, `~` would make −2, and no error).
 
     Source: Sutton and Barto (2018), equations 3.10 and 6.2; Gymnasium's `terminated`.
     """
+    if terminated.dtype != torch.bool:
+        raise TypeError(f"terminated must be a tensor of torch.bool, but is one of {terminated.dtype}.")
     # The mask meets the value first: `discount * ~terminated` would be a float32 tensor and lose half the digits of γ.
     return reward + discount * (~terminated * next_value)
 
