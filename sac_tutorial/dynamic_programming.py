@@ -74,14 +74,19 @@ def sweeps(
         A `Sweep` for k = 1, 2, …
 
     Raises:
-        ValueError: for γ = 1, a tolerance that is not positive or that rounding keeps out of reach, or a `next_value` of
-            another shape.
+        ValueError: for γ = 1, a tolerance that is not positive or that rounding keeps out of reach, or a `start` or a
+            `next_value` of another shape.
 
     Source: Puterman (1994), section 6.3.
     """
     _contracts(mdp)
     positive_number("tolerance", tolerance)
     q = torch.zeros(mdp.states, mdp.actions, dtype=torch.float64) if start is None else start
+    if q.shape != (mdp.states, mdp.actions) or q.dtype != torch.float64:
+        raise ValueError(
+            f"start must be of torch.float64 with the shape ({mdp.states}, {mdp.actions}), "
+            f"but is of {q.dtype} with {tuple(q.shape)}."
+        )
     for count in range(_sweeps_needed(mdp, q, tolerance)):
         value = next_value(q)
         if count == 0 and value.shape != (mdp.states,):
@@ -178,7 +183,7 @@ def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterato
         q = policy_value(mdp, policy)
         gain = greedy_value(q) - expected_value(q, policy)
         yield Improvement(policy, q, max(gain.max().item(), 0.0))
-        better = gain > 1e-12 * max(1.0, q.abs().max().item()) / (1 - mdp.discount)
+        better = gain > 1e-13 * q.abs().max() / (1 - mdp.discount)  # the solve's rounding, whatever the unit of reward
         if not better.any():
             return
         policy = torch.where(better.unsqueeze(-1), greedy_policy(q), policy)

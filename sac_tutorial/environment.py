@@ -3,7 +3,7 @@
 May import: `mdp`. NumPy and Gymnasium are at home here, at the border.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -28,7 +28,7 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
         ValueError: for another render mode, or an action out of range.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"]}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
 
     def __init__(self, mdp: FiniteMDP, render_mode: str | None = None) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -40,7 +40,9 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
         self.state = torch.zeros(1, dtype=torch.int64)
         self.generator = torch.Generator()
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.int64, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.int64, dict[str, Any]]:
         """Begin an episode; with a seed, the draws from here on repeat."""
         super().reset(seed=seed)
         if seed is not None or not hasattr(self, "_seeded"):

@@ -11,7 +11,7 @@ from sac_tutorial._borders import number_in
 from sac_tutorial.mdp import FiniteMDP, Outcome
 
 ACTIONS = ("left", "down", "right", "up")
-MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column) of each action, so that neighbours in the list are at right angles
+MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column) of each action: neighbours in the list are at right angles
 
 
 def gridworld(
@@ -42,13 +42,18 @@ def gridworld(
         with reward 0.
 
     Raises:
+        TypeError: for a single string in place of lines.
         ValueError: for lines of unequal length, a drawing without a start, or a slip or discount out of range.
 
     Source: the layout follows Gymnasium's FrozenLake-v1; the slip is that of Russell and Norvig (2021), section 17.1.
     """
+    if isinstance(drawing, str):
+        raise TypeError(f"drawing must be a list of lines, but is the string {drawing!r}.")
     lines = tuple(drawing)
     if not lines or any(len(line) != len(lines[0]) for line in lines):
-        raise ValueError(f"drawing must be lines of equal length, but they have the lengths {[len(line) for line in lines]}.")
+        raise ValueError(
+            f"drawing must be lines of equal length, but they have the lengths {[len(line) for line in lines]}."
+        )
     number_in("slip", slip, 0, 1)
     cells = [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell != "#"]
     number = {cell: index for index, cell in enumerate(cells)}

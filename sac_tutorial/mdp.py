@@ -8,7 +8,7 @@ May import: `_borders`. The drawn and the random makers live in `gridworld` and 
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,9 @@ class FiniteMDP:
 
     def __post_init__(self) -> None:
         """Check everything at the border, so that nothing behind it has to."""
+        for name in ("probability", "next_state", "reward", "terminated", "start_probability"):
+            if not isinstance(getattr(self, name), Tensor):
+                raise TypeError(f"{name} must be a torch.Tensor, but is a {type(getattr(self, name)).__name__}.")
         if self.probability.dim() != 3 or 0 in self.probability.shape:
             raise ValueError(
                 f"probability must have the shape (states, actions, outcomes), none of them 0, "
@@ -116,8 +119,14 @@ class FiniteMDP:
         start = self.start_probability
         if start.shape != (self.states,):
             raise ValueError(f"start_probability must have the shape ({self.states},), but has {tuple(start.shape)}.")
-        if not (start.isfinite().all() and (start >= 0).all() and abs(float(start.sum()) - 1) <= 1e-9):
-            raise ValueError(f"start_probability must be non-negative and sum to 1, but is {start.tolist()}.")
+        wrong = ~(start >= 0)  # NaN is wrong too
+        if wrong.any():
+            state = int(wrong.nonzero()[0])
+            raise ValueError(
+                f"start_probability must be non-negative, but is {start[state]:g} in state {self.state_labels[state]!r}."
+            )
+        if not abs(float(start.sum()) - 1) <= 1e-9:
+            raise ValueError(f"start_probability must sum to 1, but sums to {start.sum():.9g}.")
 
     # Sizes, and the same model as matrices
 
@@ -229,7 +238,12 @@ class FiniteMDP:
 
     @classmethod
     def from_outcomes(
-        cls, outcomes: Sequence[Sequence[Sequence[Outcome]]], *, start_probability: Tensor, discount: float, **labels: Any
+        cls,
+        outcomes: Sequence[Sequence[Sequence[Outcome]]],
+        *,
+        start_probability: Tensor,
+        discount: float,
+        **labels: Any,
     ) -> Self:
         """Make an MDP from nested lists: outcomes[s][a] is a list of (probability, next_state, reward, terminated).
 
@@ -239,6 +253,8 @@ class FiniteMDP:
         Raises:
             ValueError: if a state has another number of actions than the first, or for anything that FiniteMDP refuses.
         """
+        if not (outcomes and outcomes[0]):
+            raise ValueError("outcomes must hold at least one state with at least one action, but is empty.")
         states, actions = len(outcomes), len(outcomes[0])
         most = max(len(pair) for row in outcomes for pair in row)
         probability = torch.zeros(states, actions, most, dtype=torch.float64)
@@ -247,11 +263,18 @@ class FiniteMDP:
         terminated = torch.zeros(states, actions, most, dtype=torch.bool)
         for s, row in enumerate(outcomes):
             if len(row) != actions:
-                raise ValueError(f"State {s} has {len(row)} actions, but state 0 has {actions}; every state needs the same.")
+                raise ValueError(
+                    f"State {s} has {len(row)} actions, but state 0 has {actions}; every state needs the same."
+                )
             for a, pair in enumerate(row):
-                for k, (p, n, r, d) in enumerate(pair):
-                    probability[s, a, k], next_state[s, a, k] = float(p), int(n)
-                    reward[s, a, k], terminated[s, a, k] = float(r), bool(d)
+                for k, outcome in enumerate(pair):
+                    if len(outcome) != 4:
+                        raise ValueError(
+                            f"State {s}, action {a} must list (probability, next_state, reward, terminated), "
+                            f"but has {outcome!r}."
+                        )
+                    probability[s, a, k], next_state[s, a, k] = float(outcome[0]), int(outcome[1])
+                    reward[s, a, k], terminated[s, a, k] = float(outcome[2]), bool(outcome[3])
         return cls(probability, next_state, reward, terminated, start_probability, discount, **labels)
 
     @classmethod
@@ -265,7 +288,7 @@ class FiniteMDP:
 
         Raises:
             ValueError: for an id that Gymnasium doesn't know, or an environment that keeps no model.
-            TypeError: for spaces that are not discrete.
+            TypeError: for spaces that are not discrete, or what is no environment.
 
         Source: Gymnasium 1.4, `env.unwrapped.P` and `initial_state_distrib`.
         """
@@ -274,6 +297,8 @@ class FiniteMDP:
                 environment = gymnasium.make(environment, **options)
             except gymnasium.error.Error as error:
                 raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
+        if not isinstance(environment, gymnasium.Env):
+            raise TypeError(f"environment must be an id or a gymnasium.Env, but is {environment!r}.")
         bare = environment.unwrapped
         name = bare.spec.id if bare.spec else type(bare).__name__
         for space, what in ((bare.observation_space, "observation"), (bare.action_space, "action")):
@@ -316,23 +341,35 @@ class FiniteMDP:
 
     @classmethod
     def _from_document(cls, document: Any) -> Self:
-        _check_keys(document, "the file", required={"discount", "states", "actions", "start", "outcomes"}, optional={"about", "drawing"})
+        _check_keys(
+            document,
+            "the file",
+            required={"discount", "states", "actions", "start", "outcomes"},
+            optional={"about", "drawing"},
+        )
         states, actions = document["states"], document["actions"]
         for key in ("states", "actions", "drawing"):
             names = document.get(key, [])
             if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
                 raise ValueError(f"{key} must be a list of strings, but is {names!r}.")
+            if key != "drawing" and not names:
+                raise ValueError(f"{key} must name at least one, but is empty.")
         number = {label: index for index, label in enumerate(states)}
         _check_keys(document["outcomes"], "outcomes", required=set(states))
         _check_keys(document["start"], "start", optional=set(states))
         rows = []
         for state in states:
             _check_keys(document["outcomes"][state], f"outcomes.{state}", required=set(actions))
-            rows.append([_read_outcomes(document["outcomes"][state][action], f"outcomes.{state}.{action}", number) for action in actions])
-        start = torch.tensor([document["start"].get(state, 0.0) for state in states], dtype=torch.float64)
+            rows.append(
+                [
+                    _read_outcomes(document["outcomes"][state][action], f"outcomes.{state}.{action}", number)
+                    for action in actions
+                ]
+            )
+        start = [number_in(f"start.{state}", document["start"].get(state, 0.0), 0, 1) for state in states]
         return cls.from_outcomes(
             rows,
-            start_probability=start,
+            start_probability=torch.tensor(start, dtype=torch.float64),
             discount=document["discount"],
             state_labels=tuple(states),
             action_labels=tuple(actions),
@@ -345,10 +382,10 @@ def _cumulative(probability: Tensor) -> Tensor:
     running = probability.cumsum(-1)
     possible = (probability > 0).cumsum(-1)
     running[possible == possible[..., -1:]] = 1.0  # from the last possible outcome on
-    return running
+    return running.clamp_(max=1.0)  # a sum may end a rounding above 1, and must not reach into the next pair
 
 
-def _check_keys(table: Any, where: str, *, required: set[str] = frozenset(), optional: set[str] = frozenset()) -> None:
+def _check_keys(table: Any, where: str, *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:
     if not isinstance(table, Mapping):
         raise ValueError(f"{where} must be a table of keys and values, but is {table!r}.")
     missing, unknown = required - table.keys(), table.keys() - required - optional
@@ -358,12 +395,17 @@ def _check_keys(table: Any, where: str, *, required: set[str] = frozenset(), opt
         raise ValueError(f"{where} has the unknown key {min(unknown)!r}; known are {sorted(required | optional)}.")
 
 
+def _is_outcome(probability: Any, next_state: Any, reward: Any, terminated: Any) -> bool:
+    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (probability, reward))
+    return numbers and isinstance(next_state, str) and isinstance(terminated, bool)
+
+
 def _read_outcomes(entries: Any, where: str, number: Mapping[str, int]) -> list[Outcome]:
     if not (isinstance(entries, list) and entries):
         raise ValueError(f"{where} must be a list of at least one outcome, but is {entries!r}.")
     outcomes = []
     for entry in entries:
-        if not (isinstance(entry, list) and len(entry) == 4 and isinstance(entry[3], bool)):
+        if not (isinstance(entry, list) and len(entry) == 4 and _is_outcome(*entry)):
             raise ValueError(f"{where} must list [probability, next state, reward, true or false], but has {entry!r}.")
         if entry[1] not in number:
             raise ValueError(f"{where} leads to {entry[1]!r}, which is not among the states {sorted(number)}.")

@@ -235,7 +235,9 @@ def q_learning(
         next_state, reward, terminated = episodes.step(action)
         value = next_value(tables.row(run, next_state))
         if step == 0 and value.shape != (runs,):
-            raise ValueError(f"next_value must turn ({runs}, {mdp.actions}) into ({runs},), but gave {tuple(value.shape)}.")
+            raise ValueError(
+                f"next_value must turn ({runs}, {mdp.actions}) into ({runs},), but gave {tuple(value.shape)}."
+            )
         tables.update(run, state, action, td_target(reward, terminated, value, mdp.discount), step_size)
         yield tables.values
 
