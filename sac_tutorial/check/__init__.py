@@ -1,5 +1,40 @@
-"""What lessons and exercises call to be checked: `verdict` for the claims of a lesson."""
+"""What lessons and exercises call to be checked.
+
+`verdict` states the claim of a lesson and raises if it does not hold. Each exercise is a callable of its own: hand it your
+function and it returns a `Verdict`, whose text says what is right, what is not, and what to ask yourself. `report` collects
+all verdicts of a session as JSON. How to add an exercise: see `diagnosis`.
+
+The reference answers are here to be imported and read: this is for learning, not exam-proof.
+"""
 
 from sac_tutorial.check.claims import ClaimFailed, verdict
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception
+from sac_tutorial.check.lesson_01 import discounted_return, expected_backup, solve_policy, state_value, sweeps_needed
+from sac_tutorial.check.lesson_02 import (
+    double_q_target,
+    epsilon_greedy,
+    expected_sarsa_value,
+    q_learning_target,
+    q_update,
+)
+from sac_tutorial.check.records import Verdict, report
 
-__all__ = ["ClaimFailed", "verdict"]
+__all__ = [
+    "Case",
+    "ClaimFailed",
+    "Exercise",
+    "Misconception",
+    "Verdict",
+    "discounted_return",
+    "double_q_target",
+    "epsilon_greedy",
+    "expected_backup",
+    "expected_sarsa_value",
+    "q_learning_target",
+    "q_update",
+    "report",
+    "solve_policy",
+    "state_value",
+    "sweeps_needed",
+    "verdict",
+]

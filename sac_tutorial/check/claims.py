@@ -1,12 +1,13 @@
 """`verdict`: a claim of a lesson, with its threshold, that raises when it does not hold.
 
-May import: torch.
+May import: `_borders`, torch.
 """
 
-from numbers import Integral
 from typing import Any
 
 import torch
+
+from sac_tutorial._borders import positive_integer
 
 
 class ClaimFailed(AssertionError):
@@ -40,19 +41,18 @@ def verdict(claim: str, condition: Any, at_least: int | None = None) -> None:
             raise ClaimFailed(f"✗ {claim}")
         print(f"✓ {claim}")
         return
-    if isinstance(at_least, bool) or not isinstance(at_least, Integral):
-        raise TypeError(f"at_least must be a whole number of runs, but is {at_least!r}.")
+    demanded = positive_integer("at_least", at_least)
     if held.ndim != 1:
         raise ValueError(
             f"With at_least, the condition must have one entry a run, but its shape is {tuple(held.shape)}."
         )
     runs, found = len(held), int(held.sum())
-    if not 1 <= at_least <= runs:
-        raise ValueError(f"at_least must lie in 1 … {runs}, the number of runs, but is {at_least}.")
-    demanded = f"all {runs} runs" if at_least == runs else f"at least {at_least} of {runs} runs"
-    if found < at_least:
-        raise ClaimFailed(f"✗ {claim} ({demanded}): it held in {found} of {runs}.")
-    print(f"✓ {claim} ({demanded})")
+    if demanded > runs:
+        raise ValueError(f"at_least must lie in 1 … {runs}, the number of runs, but is {demanded}.")
+    where = f"all {runs} runs" if demanded == runs else f"at least {demanded} of {runs} runs"
+    if found < demanded:
+        raise ClaimFailed(f"✗ {claim} ({where}): it held in {found} of {runs}.")
+    print(f"✓ {claim} ({where})")
 
 
 def _truths(condition: Any) -> torch.Tensor:

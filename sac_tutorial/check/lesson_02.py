@@ -1,0 +1,558 @@
+"""The exercises of lesson 02, Q-learning: reference answers, cases and misconceptions.
+
+The answers below can be read and imported: this is for learning, not exam-proof.
+
+May import: `calls`, `diagnosis`, `equations`, torch.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from sac_tutorial.check.calls import FaultFound, comparable
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception
+from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, td_target
+
+
+def _table(*rows: object) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _flags(*rows: object) -> Tensor:
+    return torch.tensor(rows, dtype=torch.bool)
+
+
+# Exercise 2.1: the target of Q-learning
+
+
+def _q_learning_target(
+    reward: Tensor, terminated: Tensor, truncated: Tensor, q_next: Tensor, discount: float
+) -> Tensor:
+    """y = r + γ (1 − d) max_a′ Q(s′,a′), equation (2.4); being cut off, (2.12), changes nothing."""
+    return td_target(reward, terminated, greedy_value(q_next), discount)
+
+
+_TWO_ROWS = _table([2.0, 10.0, 4.0], [-8.0, -2.0, -6.0])
+
+q_learning_target = Exercise(
+    "q_learning_target",
+    _q_learning_target,
+    cases=[
+        Case(
+            "two episodes go on",
+            (_table(1.0, 3.0), _flags(False, False), _flags(False, False), _TWO_ROWS, 0.5),
+            "The target is the reward plus γ times the best value of the next state, a row each.",
+        ),
+        Case(
+            "two episodes end",
+            (_table(1.0, 3.0), _flags(True, True), _flags(False, False), _TWO_ROWS, 0.5),
+            "Nothing comes after a terminal transition, but its reward was earned. Which factor of (2.4) says so?",
+        ),
+        Case(
+            "two episodes are cut off by a time limit",
+            (_table(1.0, 3.0), _flags(False, False), _flags(True, True), _TWO_ROWS, 0.5),
+            "The world would have gone on; only we stopped looking. What does (2.12) say about truncation?",
+        ),
+        Case(
+            "an end falls on the last step before the time limit",
+            (_table(1.0, 3.0), _flags(True, True), _flags(True, True), _TWO_ROWS, 0.5),
+            "Where both flags are set, the episode did end: nothing comes after it.",
+        ),
+        Case(
+            "two runs stand in front of a batch of three",
+            (
+                _table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
+                _flags([False, True, False], [False, False, False]),
+                _flags([False, False, True], [False, False, False]),
+                (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
+                0.5,
+            ),
+            "The actions are on the last axis, whatever stands in front of it: count it from the end, as -1.",
+        ),
+    ],
+    misconceptions=[
+        Misconception(
+            "mask dropped",
+            lambda reward, terminated, truncated, q_next, discount: reward + discount * q_next.amax(-1),
+            "Your target still contains the value of the next state where the episode has ended. Nothing comes after a "
+            "terminal transition: which factor of (2.4) says so?",
+        ),
+        Misconception(
+            "truncation taken for an end",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, terminated | truncated, q_next.amax(-1), discount
+            ),
+            "Your target cuts off the future where a time limit cut off the episode. The state that was reached still has a "
+            "value: a time limit is ours, not the world's.",
+        ),
+        Misconception(
+            "terminated and truncated swapped",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, truncated, q_next.amax(-1), discount
+            ),
+            "Your target masks with truncated where (2.4) masks with terminated. Which of the two means that nothing can come?",
+        ),
+        Misconception(
+            "maximum over the batch",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, terminated, q_next.amax(0), discount
+            ),
+            "Your answer takes the maximum over the first axis and so compares different next states with one another. The "
+            "actions are on the last axis.",
+        ),
+        Misconception(
+            "axis counted from the front",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, terminated, q_next.amax(1), discount
+            ),
+            "Your answer takes the maximum over axis 1: the actions of a batch, but not those of a batch with runs in front. "
+            "Counted from the end, the actions are always axis -1.",
+        ),
+        Misconception(
+            "keepdim",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, terminated, q_next.amax(-1, keepdim=True), discount
+            ),
+            "Your maximum keeps an axis of length 1, and every reward meets the value of every next state. One target an "
+            "outcome is wanted.",
+        ),
+        Misconception(
+            "γ on the reward too",
+            lambda reward, terminated, truncated, q_next, discount: discount * (reward + ~terminated * q_next.amax(-1)),
+            "Your target discounts the reward as well. The reward comes now; only what comes after it is a step away.",
+        ),
+        Misconception(
+            "γ forgotten",
+            lambda reward, terminated, truncated, q_next, discount: td_target(reward, terminated, q_next.amax(-1), 1.0),
+            "Your target does not discount: what comes a step later counts in full. Where is γ?",
+        ),
+        Misconception(
+            "mean instead of maximum",
+            lambda reward, terminated, truncated, q_next, discount: td_target(
+                reward, terminated, q_next.mean(-1), discount
+            ),
+            "Your target averages over the next actions. That evaluates the uniform policy; Q-learning asks for the best action.",
+        ),
+        Misconception(
+            "the mask wipes the last reward",
+            lambda reward, terminated, truncated, q_next, discount: ~terminated * (reward + discount * q_next.amax(-1)),
+            "Your target loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
+            "before the value alone.",
+        ),
+    ],
+)
+
+
+# Exercise 2.2: ε-greedy behaviour, checked by how often it does what
+
+FREQUENCY_MARGIN = 0.05
+"""How far a frequency may be from its probability: of 20,000 draws, 0.0035 is the largest standard deviation."""
+
+
+def _epsilon_greedy(q: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+    """Draw from the ε-greedy policy, equation (2.9), with ties broken at random."""
+    explore = torch.rand(q.shape[:-1], generator=generator) < epsilon
+    best = q == q.amax(-1, keepdim=True)
+    lottery = torch.rand(q.shape, generator=generator)
+    return torch.where(explore.unsqueeze(-1) | best, lottery, -1.0).argmax(-1)
+
+
+def _play(answer: Callable[..., object], q: Tensor, epsilon: float, calls: int, runs: int) -> Tensor:
+    """Return the actions of many calls, shape (calls, runs); `q` is the row of every run, or has one for each."""
+    generator = torch.Generator().manual_seed(2)
+    table = q.expand(runs, -1).clone()
+    actions = []
+    for _ in range(calls):
+        action = comparable(answer(table, epsilon, generator), torch.zeros(runs, dtype=torch.int64))
+        if ((action < 0) | (action >= table.shape[-1])).any():
+            raise FaultFound(
+                "no action", f"your function must return actions 0 … {table.shape[-1] - 1}, but has others."
+            )
+        actions.append(action)
+    return torch.stack(actions)
+
+
+def _count(answer: Callable[..., object], what: str, q: Tensor, epsilon: float, calls: int, runs: int) -> Tensor:
+    """Return what a case counts, as shares: each action, the best of each run, two runs together, or a repetition."""
+    action = _play(answer, q, epsilon, calls, runs)
+    if what == "best":
+        return (action == q.argmax(-1)).double().mean()
+    if what == "pairs":
+        away = action != q.argmax(-1)
+        return (away[:, 0::2] & away[:, 1::2]).double().mean()
+    if what == "repeated":
+        return (action == _play(answer, q, epsilon, calls, runs)).double().mean()
+    return torch.bincount(action.flatten(), minlength=q.shape[-1]).double() / action.numel()
+
+
+_ONE_BEST, _TWO_BEST = _table(0.0, 1.0, 3.0, 2.0), _table(5.0, 1.0, 5.0, 0.0)
+
+epsilon_greedy = Exercise(
+    "epsilon_greedy",
+    _epsilon_greedy,
+    cases=[
+        Case(
+            "ε is 0 and each of three runs has a best action of its own",
+            ("best", _table([0.0, 1.0, 3.0, 2.0], [4.0, 1.0, 3.0, 2.0], [-3.0, -2.0, -5.0, -4.0]), 0.0, 10, 3),
+            "With ε = 0 every run takes the best action of its own row, always. This is the share of runs that did.",
+            expected=torch.tensor(1.0, dtype=torch.float64),
+        ),
+        Case(
+            "ε is 1, so that action 2 is as likely as any other",
+            ("shares", _ONE_BEST, 1.0, 1, 20_000),
+            "With ε = 1 every action comes up equally often, the best one included. These are the shares of the actions.",
+            expected=_table(0.25, 0.25, 0.25, 0.25),
+        ),
+        Case(
+            "ε is 0 and actions 0 and 2 are equally good",
+            ("shares", _TWO_BEST, 0.0, 1, 20_000),
+            "Two actions share the first place. (2.9) shares their probability evenly. These are the shares of the actions.",
+            expected=_table(0.5, 0.0, 0.5, 0.0),
+        ),
+        Case(
+            "ε is 0.4 and action 2 is the best",
+            ("shares", _ONE_BEST, 0.4, 1_000, 20),
+            "The best action has the probability 1 − ε + ε/A and each other one ε/A. These are the shares of the actions.",
+            expected=_table(0.1, 0.1, 0.7, 0.1),
+        ),
+        Case(
+            "ε is 0.4 and we count how often two runs leave the best action at the same time",
+            ("pairs", _ONE_BEST, 0.4, 1_000, 20),
+            "One run leaves its best action in 30 % of its steps, so that two runs that know nothing of each other do so "
+            "together in 9 %.",
+            expected=torch.tensor(0.09, dtype=torch.float64),
+        ),
+        Case(
+            "the generator is seeded again, so that every action should come up again",
+            ("repeated", _ONE_BEST, 0.4, 10, 20),
+            "Draw from the generator that is handed over, generator=generator, and from no other: then results can be "
+            "repeated.",
+            expected=torch.tensor(1.0, dtype=torch.float64),
+        ),
+    ],
+    misconceptions=[
+        Misconception(
+            "ties always to the first action",
+            lambda q, epsilon, generator: torch.where(
+                torch.rand(q.shape[:-1], generator=generator) < epsilon,
+                torch.randint(q.shape[-1], q.shape[:-1], generator=generator),
+                q.argmax(-1),
+            ),
+            "Of equally good actions yours always takes the first: argmax does. At the start, when all of Q is 0, that is the "
+            "same action in every state.",
+        ),
+        Misconception(
+            "never explores",
+            lambda q, epsilon, generator: _epsilon_greedy(q, 0.0, generator),
+            "Your actions are always greedy. An action that looked bad once is never tried again: what is ε for?",
+        ),
+        Misconception(
+            "always explores",
+            lambda q, epsilon, generator: torch.randint(q.shape[-1], q.shape[:-1], generator=generator),
+            "Your actions are uniform whatever ε is; Q plays no role in them.",
+        ),
+        Misconception(
+            "ε and 1 − ε swapped",
+            lambda q, epsilon, generator: _epsilon_greedy(q, 1 - epsilon, generator),
+            "Your actions explore with probability 1 − ε and are greedy with probability ε. Should it be the other way round?",
+        ),
+        Misconception(
+            "one coin for all runs",
+            lambda q, epsilon, generator: _epsilon_greedy(
+                q, float(torch.rand(1, generator=generator) < epsilon), generator
+            ),
+            "All your runs explore at the same time: they share one coin. Runs are independent only if each tosses its own.",
+        ),
+        Misconception(
+            "explores among the others only",
+            lambda q, epsilon, generator: torch.where(
+                torch.rand(q.shape[:-1], generator=generator) < epsilon,
+                torch.where(q == q.amax(-1, keepdim=True), -1.0, torch.rand(q.shape, generator=generator)).argmax(-1),
+                _epsilon_greedy(q, 0.0, generator),
+            ),
+            "Your exploration never takes the best action. In (2.9) it is uniform over all actions, so that the best one has "
+            "1 − ε + ε/A.",
+        ),
+    ],
+    observe=_count,
+    tolerance=FREQUENCY_MARGIN,
+)
+
+
+# Exercise 2.3: one step of learning, in place
+
+
+def _q_update(q: Tensor, state: Tensor, action: Tensor, target: Tensor, step_size: float | Tensor) -> None:
+    """Q ← Q + η (y − Q) at the pair of each run, equation (2.3)."""
+    here = torch.arange(len(q)), state, action
+    q[here] += step_size * (target - q[here])
+
+
+def _steps(q: Tensor, state: Tensor, action: Tensor, new: Tensor) -> None:
+    q[torch.arange(len(q)), state, action] = new
+
+
+def _here(q: Tensor, state: Tensor, action: Tensor) -> Tensor:
+    return q[torch.arange(len(q)), state, action]
+
+
+def _for_every_run(q: Tensor, state: Tensor, action: Tensor, target: Tensor, step_size: float | Tensor) -> None:
+    """Update, in every table, the pairs of all runs."""
+    q[:, state, action] += step_size * (target - q[:, state, action])
+
+
+_FOUR_TABLES = (torch.arange(24, dtype=torch.float64) * 7 % 24).view(4, 3, 2)
+
+q_update = Exercise(
+    "q_update",
+    _q_update,
+    cases=[
+        Case(
+            "there is one run",
+            (_table([[0.0, 2.0], [5.0, 0.0]]), torch.tensor([0]), torch.tensor([1]), _table(10.0), 0.25),
+            "Go a quarter of the way from the old estimate, 2, to the target, 10, and leave all other entries as they are.",
+        ),
+        Case(
+            "η is 1",
+            (_table([[0.0, 2.0], [5.0, 0.0]]), torch.tensor([1]), torch.tensor([0]), _table(-3.0), 1.0),
+            "A step of size 1 goes all the way to the target.",
+        ),
+        Case(
+            "four runs stand at different pairs",
+            (
+                _FOUR_TABLES,
+                torch.tensor([0, 2, 1, 2]),
+                torch.tensor([1, 0, 1, 1]),
+                _table(8.0, 16.0, -8.0, 4.0),
+                0.25,
+            ),
+            "Run r changes one entry of table r and none of the other tables. Which index pairs a run with its own table?",
+        ),
+        Case(
+            "every run has a step size of its own",
+            (
+                _FOUR_TABLES,
+                torch.tensor([0, 2, 1, 2]),
+                torch.tensor([1, 0, 1, 1]),
+                _table(8.0, 16.0, -8.0, 4.0),
+                _table(0.25, 0.5, 1.0, 0.125),
+            ),
+            "A step size of shape (R,) goes run by run, like the target.",
+        ),
+    ],
+    misconceptions=[
+        Misconception(
+            "wrong sign",
+            lambda q, state, action, target, step_size: _steps(
+                q, state, action, _here(q, state, action) - step_size * (target - _here(q, state, action))
+            ),
+            "Your estimate moves away from the target. Which way does the bracket of (2.3) point?",
+        ),
+        Misconception(
+            "target added without the old estimate taken off",
+            lambda q, state, action, target, step_size: _steps(
+                q, state, action, _here(q, state, action) + step_size * target
+            ),
+            "Your estimate adds a part of the target each time and grows without end. (2.3) adds a part of the *error*.",
+        ),
+        Misconception(
+            "η forgotten",
+            lambda q, state, action, target, step_size: _steps(q, state, action, target),
+            "Your estimate becomes the latest target and forgets all earlier ones. Which factor holds it back?",
+        ),
+        Misconception(
+            "η on the wrong side",
+            lambda q, state, action, target, step_size: _steps(
+                q, state, action, (1 - step_size) * target + step_size * _here(q, state, action)
+            ),
+            "Your estimate keeps η of the old value and takes 1 − η of the target. With a small η, which of the two should "
+            "hardly change?",
+        ),
+        Misconception(
+            "every run's pair in every table",
+            _for_every_run,
+            "Your update writes the pairs of all runs into every table: q[:, state, action] names R × R entries. One for "
+            "each run is wanted, which takes torch.arange(R) in front.",
+        ),
+    ],
+    changes="q",
+)
+
+
+# Exercise 2.4: the value of ε-greedy behaviour
+
+
+expected_sarsa_value = Exercise(
+    "expected_sarsa_value",
+    lambda q_next, epsilon: epsilon_greedy_value(q_next, epsilon),
+    cases=[
+        Case(
+            "ε is 0",
+            (_table(1.0, 5.0, 3.0, -1.0), 0.0),
+            "Without exploration the best action is taken for sure.",
+        ),
+        Case(
+            "ε is 1",
+            (_table(1.0, 5.0, 3.0, -1.0), 1.0),
+            "With ε = 1 all actions are equally likely, the best one included.",
+        ),
+        Case(
+            "ε is 0.2",
+            (_table(0.0, 10.0, 2.0, -4.0), 0.2),
+            "Greedy with probability 1 − ε, uniform with probability ε: weigh two values, not two actions.",
+        ),
+        Case(
+            "two actions share the first place",
+            (_table(4.0, 4.0, 1.0, -1.0), 0.5),
+            "Equally good actions share the probability 1 − ε. Together they must not have more.",
+        ),
+        Case(
+            "there are two runs of three states each",
+            ((torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4), 0.5),
+            "The actions are on the last axis, whatever stands in front of it: count it from the end, as -1.",
+        ),
+    ],
+    misconceptions=[
+        Misconception(
+            "maximum",
+            lambda q_next, epsilon: q_next.amax(-1),
+            "Your value is the maximum: that makes it Q-learning, which does not care how the agent behaves. What happens with "
+            "probability ε?",
+        ),
+        Misconception(
+            "plain mean",
+            lambda q_next, epsilon: q_next.mean(-1),
+            "Your value is the plain mean: that is right for an agent that always explores. What happens with probability "
+            "1 − ε?",
+        ),
+        Misconception(
+            "explores among the others only",
+            lambda q_next, epsilon: (
+                (1 - epsilon) * q_next.amax(-1) + epsilon * (q_next.sum(-1) - q_next.amax(-1)) / (q_next.shape[-1] - 1)
+            ),
+            "Your exploration leaves out the best action. In (2.9) it is uniform over all of them.",
+        ),
+        Misconception(
+            "ε/(A − 1) for every action",
+            lambda q_next, epsilon: (1 - epsilon) * q_next.amax(-1) + epsilon * q_next.sum(-1) / (q_next.shape[-1] - 1),
+            "Your probabilities sum to more than 1: exploring gives each of the A actions ε/A, not ε/(A − 1).",
+        ),
+        Misconception(
+            "ε and 1 − ε swapped",
+            lambda q_next, epsilon: epsilon * q_next.amax(-1) + (1 - epsilon) * q_next.mean(-1),
+            "Your agent explores with probability 1 − ε. Should it be the other way round?",
+        ),
+        Misconception(
+            "sum for mean",
+            lambda q_next, epsilon: (1 - epsilon) * q_next.amax(-1) + epsilon * q_next.sum(-1),
+            "Your exploration takes all actions at once: it adds their values where it should average them.",
+        ),
+        Misconception(
+            "tied actions counted twice",
+            lambda q_next, epsilon: (
+                ((1 - epsilon) * (q_next == q_next.amax(-1, keepdim=True)) * q_next).sum(-1) + epsilon * q_next.mean(-1)
+            ),
+            "Where two actions are equally good, yours gives 1 − ε to each of them, and the probabilities sum to more than 1.",
+        ),
+    ],
+)
+
+
+# Exercise 2.5: the target of double Q-learning
+
+
+def _double_q_target(
+    reward: Tensor, terminated: Tensor, q_select: Tensor, q_evaluate: Tensor, discount: float
+) -> Tensor:
+    """y = r + γ (1 − d) Q_evaluate(s′, argmax_a′ Q_select(s′,a′)), equation (2.17)."""
+    return td_target(reward, terminated, double_value(q_select, q_evaluate), discount)
+
+
+double_q_target = Exercise(
+    "double_q_target",
+    _double_q_target,
+    cases=[
+        Case(
+            "the two tables disagree",
+            (_table(1.0), _flags(False), _table([4.0, 9.0, 2.0]), _table([6.0, 3.0, 8.0]), 0.5),
+            "q_select names the action with its largest entry, here action 1; q_evaluate says what that action is worth.",
+        ),
+        Case(
+            "the larger maximum is in q_evaluate",
+            (_table(1.0), _flags(False), _table([4.0, 5.0, 2.0]), _table([7.0, 3.0, 8.0]), 0.5),
+            "Only q_select decides which action it is, and only q_evaluate what it is worth.",
+        ),
+        Case(
+            "the episode ends",
+            (_table(1.0), _flags(True), _table([4.0, 9.0, 2.0]), _table([6.0, 3.0, 8.0]), 0.5),
+            "Nothing comes after an end, in double Q-learning no more than elsewhere, but its reward was earned.",
+        ),
+        Case(
+            "two runs stand in front of a batch of three",
+            (
+                _table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
+                _flags([False, True, False], [False, False, True]),
+                (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
+                (torch.arange(24, dtype=torch.float64) * 11 % 24).view(2, 3, 4),
+                0.5,
+            ),
+            "The actions are on the last axis, whatever stands in front of it; torch.gather(-1, …) picks one for each row.",
+        ),
+    ],
+    misconceptions=[
+        Misconception(
+            "roles swapped",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, double_value(q_evaluate, q_select), discount
+            ),
+            "Your roles are swapped: q_evaluate chooses and q_select judges.",
+        ),
+        Misconception(
+            "maximum of the judging table",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, q_evaluate.amax(-1), discount
+            ),
+            "Your target takes the maximum of q_evaluate: it chooses and judges at once, and the bias is back. What is q_select "
+            "for?",
+        ),
+        Misconception(
+            "maximum of the choosing table",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, q_select.amax(-1), discount
+            ),
+            "Your target takes the maximum of q_select: that is plain Q-learning, bias included. The action is chosen well; who "
+            "should say what it is worth?",
+        ),
+        Misconception(
+            "smaller of the two maxima",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, torch.minimum(q_select.amax(-1), q_evaluate.amax(-1)), discount
+            ),
+            "Your target takes the smaller of the two maxima. Each is still the maximum of its own table; (2.17) needs both "
+            "tables for one number.",
+        ),
+        Misconception(
+            "maximum of the entrywise minimum",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, torch.minimum(q_select, q_evaluate).amax(-1), discount
+            ),
+            "Your target takes the smaller value of each action before it maximises. That is another remedy, kin to one of "
+            "lesson 07; in (2.17) the tables have different roles.",
+        ),
+        Misconception(
+            "mask dropped",
+            lambda reward, terminated, q_select, q_evaluate, discount: (
+                reward + discount * double_value(q_select, q_evaluate)
+            ),
+            "Your target still contains the value of the next state where the episode has ended. Which factor is missing?",
+        ),
+        Misconception(
+            "mean of the two tables",
+            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
+                reward, terminated, ((q_select + q_evaluate) / 2).amax(-1), discount
+            ),
+            "Your target averages the tables and maximises: one better table, but it still chooses and judges at once.",
+        ),
+    ],
+)
