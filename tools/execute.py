@@ -6,6 +6,7 @@ notebook as it was. May import: `tools.notebooks`, Jupyter.
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -16,19 +17,21 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from tqdm import tqdm
 
 from tools.notebooks import FOLDER, find, normalise, read, write_all
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ThisPython(KernelSpecManager):
     """Starts every kernel with the interpreter that runs this file, whatever other kernels the machine has."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002
-        """Return the one kernel there is."""
-        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict())
+        """Return the one kernel there is, without its remark that local connections are not encrypted."""
+        return KernelSpec(resource_dir=RESOURCES, **get_kernel_dict(["--log-level=ERROR"]))
 
 
 def execute(path: Path) -> NotebookNode:
@@ -55,8 +58,8 @@ def execute(path: Path) -> NotebookNode:
         ):
             for count, (index, cell) in enumerate(progress, start=1):  # noqa: B007 - an error names the cell
                 client.execute_cell(cell, index)
-    except (CellExecutionError, DeadKernelError) as error:
-        raise RuntimeError(f"{path}, cell In [{count}]:\n{error}") from error
+    except (CellExecutionError, RuntimeError) as error:
+        raise RuntimeError(f"{path}, cell In [{count}]:\n{COLOUR.sub('', str(error))}") from error
     finally:
         if manager.has_kernel:  # interrupted while the kernel was still starting
             run_sync(manager.shutdown_kernel)(now=True)
@@ -78,7 +81,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     os.environ.pop("MPLBACKEND", None)  # kernels inherit it, and any backend but their own would swallow the figures
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         done = {path: execute(path) for path in tqdm(paths, desc="notebooks", unit="notebook")}
         write_all(done)
@@ -93,4 +95,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite request to end is an interrupt
     sys.exit(main())
