@@ -14,6 +14,7 @@ from pathlib import Path
 from tools.notebooks import FOLDER, ROOT, read, replace_files
 
 WORK = ROOT / "my_work"
+START = "00_start_here.ipynb"
 RECORD = ".copied.json"
 """What each notebook of the course was when it was copied, so that a change in the course can be told from the learner's."""
 
@@ -79,10 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for paragraph in update():
         print(paragraph)
     print(f"Your notebooks are in {WORK.name}/, the solutions in notebooks/solutions/.", flush=True)
-    start = WORK / "00_start_here.ipynb"
     options = sys.argv[1:] if arguments is None else arguments
     # The root is the repository, so that the solutions can be opened too; an option given by hand comes later and wins.
-    jupyter_lab([f"--ServerApp.root_dir={ROOT}", str(start if start.exists() else WORK), *options])
+    jupyter_lab([f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{WORK.name}/{START}", *options])
 
 
 if __name__ == "__main__":
