@@ -1,5 +1,6 @@
 """pyproject.toml, constraints.txt and environment.yml say the same; the package is what they describe."""
 
+import re
 import sys
 import tomllib
 from importlib import resources
@@ -88,3 +89,11 @@ def test_makefile_demands_the_python_that_pyproject_does() -> None:
 def test_package_is_typed_and_its_version_is_in_the_changelog() -> None:
     assert resources.files("sac_tutorial").joinpath("py.typed").is_file()
     assert f"## [{sac_tutorial.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_example_of_the_readme_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (output,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out == output
