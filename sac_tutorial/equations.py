@@ -143,7 +143,8 @@ def epsilon_greedy_value(q: Tensor, epsilon: float | Tensor) -> Tensor:
 
     Source: Sutton and Barto (2018), equation 6.9 with the ε-greedy policy put in.
     """
-    return (1 - epsilon) * q.amax(-1) + epsilon * q.mean(-1)
+    rate = torch.as_tensor(epsilon, dtype=q.dtype)  # 1 − ε of a float32 ε would round, and the weights not sum to 1
+    return (1 - rate) * q.amax(-1) + rate * q.mean(-1)
 
 
 def remaining_error(residual: float, discount: float) -> float:

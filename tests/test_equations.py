@@ -116,6 +116,12 @@ def test_a_rate_for_each_run_has_the_rank_of_the_value() -> None:
     assert epsilon_greedy_policy(Q, rates)[1].tolist() == [[0.25] * 4] * 3
 
 
+def test_a_rate_in_float32_costs_no_digits() -> None:
+    rates = torch.tensor([0.1, 0.3, 0.7])
+    assert (epsilon_greedy_value(table([1, 1, 1]).expand(3, -1), rates) - 1).abs().max() < 1e-15
+    assert (epsilon_greedy_policy(table([1, 2, 3]).expand(3, -1), rates).sum(-1) - 1).abs().max() < 1e-15
+
+
 # Properties of all of them
 
 SEED, RATE = st.integers(0, 2**32 - 1), st.floats(0, 1)
