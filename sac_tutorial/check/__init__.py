@@ -16,6 +16,7 @@ from sac_tutorial.check.lesson_02 import (
     expected_sarsa_value,
     q_learning_target,
     q_update,
+    trained_expected_sarsa,
 )
 from sac_tutorial.check.records import Verdict, report
 
@@ -36,5 +37,6 @@ __all__ = [
     "solve_policy",
     "state_value",
     "sweeps_needed",
+    "trained_expected_sarsa",
     "verdict",
 ]

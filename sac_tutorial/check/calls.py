@@ -83,7 +83,7 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
             result = answer(*given)
     except NotImplementedError:
         raise FaultFound(NOTHING, "it raises NotImplementedError.") from None
-    except Exception as error:  # noqa: BLE001 a stranger's function may raise anything
+    except Exception as error:  # a stranger's function may raise anything
         said = " ".join(str(error).split())
         said = said if len(said) <= 200 else said[:200] + " …"
         raise FaultFound(

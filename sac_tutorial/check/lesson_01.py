@@ -5,6 +5,8 @@ The answers below can be read and imported: this is for learning, not exam-proof
 May import: `diagnosis`, `equations`, torch.
 """
 
+# ruff: noqa: ARG005 an argument that is not read is what many a misconception comes to
+
 import math
 
 import torch
@@ -151,7 +153,7 @@ state_value = Exercise(
         Misconception(
             "sum without weights",
             lambda q, policy: q.sum(-1),
-            "Your answer adds the values of all actions, as if all were taken at once. Only one of them is: how likely is each?",
+            "Your answer adds the values of all actions, as if all were taken at once. Only one is: how likely is each?",
         ),
         Misconception(
             "the likeliest action",
@@ -380,8 +382,8 @@ sweeps_needed = Exercise(
             lambda discount, tolerance, first_error: max(
                 0, math.ceil(math.log(tolerance * (1 - discount) / first_error) / math.log(discount))
             ),
-            "Your answer demands a precision of (1 − γ) times the tolerance. That factor belongs to (1.16), which knows the last "
-            "change only; here the first error itself is given.",
+            "Your answer demands a precision of (1 − γ) times the tolerance. That factor belongs to (1.16), which knows the "
+            "last change only; here the first error itself is given.",
         ),
     ],
 )
@@ -454,8 +456,8 @@ solve_policy = Exercise(
             lambda policy, expected_reward, continuation_matrix, discount: _solve(
                 _chain(policy, continuation_matrix).T, expected_value(expected_reward, policy), discount
             ),
-            "Your answer lets value flow forwards, from the state that is left to the state that is reached: P̃^π is transposed. "
-            "Rows are where a step starts.",
+            "Your answer lets value flow forwards, from the state that is left to the state that is reached: P̃^π is "
+            "transposed. Rows are where a step starts.",
         ),
         Misconception(
             "γ forgotten",
