@@ -236,8 +236,8 @@ class Exercise:
 
     def _hint(self, outcomes: list[Outcome], first: int, count: int) -> str:
         recognised = self._recognised(outcomes)
-        broken = isinstance(outcomes[first], Fault)
-        if not recognised and not broken:
+        fault = outcomes[first] if isinstance(outcomes[first], Fault) else None
+        if not recognised and not fault:
             recognised = [
                 misconception
                 for misconception in self.misconceptions
@@ -245,8 +245,8 @@ class Exercise:
             ]
         if len(recognised) == 1:
             return recognised[0].hint
-        if broken and not count:
-            return ""  # it fails everywhere; what is special about the case has nothing to do with it
+        if fault and (not count or fault.kind.startswith("changed")):
+            return ""  # what is special about the case has nothing to do with it
         return self.cases[first].hint
 
     def _finding(self, case: Case, outcome: Outcome) -> str:

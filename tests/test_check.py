@@ -1,0 +1,354 @@
+"""The mechanism of the checks: claims, calls of a stranger's function, diagnosis, the record."""
+
+# ruff: noqa: ARG001, ARG005 wrong answers ignore what they are given
+
+import doctest
+import json
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from sac_tutorial import check
+from sac_tutorial.check import Case, ClaimFailed, Exercise, Misconception, Verdict, diagnosis, verdict
+
+# Claims
+
+
+@pytest.mark.parametrize("condition", [True, np.bool_(True), torch.tensor(True), np.array(True)])
+def test_a_claim_that_holds_is_printed(condition, capsys):
+    assert verdict("error below 0.1", condition) is None
+    assert capsys.readouterr().out == "✓ error below 0.1\n"
+
+
+@pytest.mark.parametrize("condition", [False, np.bool_(False), torch.tensor(False)])
+def test_a_claim_that_fails_raises_and_prints_nothing(condition, capsys):
+    with pytest.raises(AssertionError, match=re.escape("✗ error below 0.1")):
+        verdict("error below 0.1", condition)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("held", [7, 8])
+@pytest.mark.parametrize("make", [list, np.array, torch.tensor])
+def test_the_count_that_was_demanded_is_printed_whatever_was_found(held, make, capsys):
+    verdict("solved", make([run < held for run in range(8)]), at_least=7)
+    assert capsys.readouterr().out == "✓ solved (at least 7 of 8 runs)\n"
+
+
+def test_all_runs_are_called_all_runs(capsys):
+    verdict("solved", torch.ones(8, dtype=torch.bool), at_least=8)
+    assert capsys.readouterr().out == "✓ solved (all 8 runs)\n"
+
+
+def test_one_run_too_few_raises_and_says_how_many_there_were():
+    with pytest.raises(ClaimFailed, match=re.escape("✗ solved (at least 7 of 8 runs): it held in 6 of 8.")):
+        verdict("solved", torch.arange(8) < 6, at_least=7)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "match"),
+    [
+        (("c", 1), TypeError, "true or false, or one such value a run, but is int"),
+        (("c", 0.5), TypeError, "but is float"),
+        (("c", None), TypeError, "but is NoneType"),
+        (("c", "yes"), TypeError, "but is str"),
+        (("c", torch.ones(3)), TypeError, "torch.float32 of shape"),
+        (("c", lambda: True), TypeError, "but is function"),
+        ((3, True), TypeError, "claim must be a text"),
+        (("c", [True, True]), ValueError, "at_least=…"),
+        (("c", True, 1), ValueError, "one entry a run"),
+        (("c", [[True]], 1), ValueError, "one entry a run"),
+        (("c", [True, True], 3), ValueError, "must lie in 1 … 2"),
+        (("c", [True, True], 0), ValueError, "at least 1"),
+        (("c", [True, True], 1.5), TypeError, "whole number"),
+        (("c", [True, True], True), TypeError, "whole number"),
+    ],
+)
+def test_bad_use_of_verdict(arguments, error, match, capsys):
+    with pytest.raises(error, match=match) as raised:
+        verdict(*arguments)
+    assert not isinstance(raised.value, AssertionError)
+    assert capsys.readouterr().out == ""
+
+
+# An exercise of one's own: twice x plus y
+
+
+def double(x, y):
+    return 2 * x + y
+
+
+ONE, TWO = torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([10.0, 30.0], dtype=torch.float64)
+
+
+def exercise(**changed):
+    arguments = {
+        "name": "double",
+        "reference": double,
+        "cases": [
+            Case("y is 0", (ONE, 0 * TWO), "Look at the factor of x."),
+            Case("x is 0", (0 * ONE, TWO), "Look at y."),
+            Case(
+                "there are runs", (torch.stack([ONE, ONE, TWO]), torch.stack([TWO, ONE, ONE])), "Mind the first axis."
+            ),
+        ],
+        "misconceptions": [
+            Misconception("factor forgotten", lambda x, y: x + y, "Twice!"),
+            Misconception("y doubled too", lambda x, y: 2 * (x + y), "Only x is doubled."),
+            Misconception("y forgotten", lambda x, y: 2 * x, "And y?"),
+        ],
+    }
+    return Exercise(**(arguments | changed))
+
+
+def test_a_right_answer():
+    result = exercise()(lambda a, b: b + a + a)
+    assert (result.score, result.attempted, result.text) == (1.0, True, "✓ double: all 3 cases right.")
+    assert repr(result) == str(result) == result.text
+
+
+def test_a_misconception_earns_its_hint_with_the_first_entry_that_is_wrong():
+    assert exercise()(lambda x, y: y + x).text == (
+        "✗ double: 1 of 3 cases right.\n  Where y is 0 (entry [0]; you: 1, expected: 2):\n  Twice!"
+    )
+
+
+def test_what_is_no_misconception_earns_the_hint_of_its_first_wrong_case():
+    result = exercise()(lambda x, y: 2 * x + 3 * y)
+    assert result.text == (
+        "✗ double: 1 of 3 cases right.\n  Where x is 0 (entry [0]; you: 30, expected: 10):\n  Look at y."
+    )
+    assert result.score == pytest.approx(1 / 3)
+
+
+def test_two_mistakes_at_once_earn_the_hint_of_the_one_that_a_case_isolates():
+    text = exercise()(lambda x, y: x + 3 * y).text
+    assert "Twice!" in text  # in the first case the answer is that of "factor forgotten", and of no other
+
+
+def test_an_answer_that_agrees_with_a_misconception_in_one_case_only_is_not_taken_for_it_where_two_agree():
+    alike = [
+        Misconception("one", lambda x, y: x + y, "First hint."),
+        Misconception("other", lambda x, y: x + 5 * y, "Second hint."),
+    ]
+    text = exercise(misconceptions=alike)(lambda x, y: x + 7 * y).text
+    assert "Look at the factor of x." in text
+    assert "First" not in text
+    assert "Second" not in text
+
+
+def stub(x, y): ...
+
+
+def stub_of_ellipsis(x, y):
+    return ...
+
+
+def stub_that_raises(x, y):
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("answer", [stub, stub_of_ellipsis, stub_that_raises])
+def test_a_stub_is_not_attempted_yet(answer):
+    result = exercise()(answer)
+    assert result.text.startswith("○ double: not attempted yet")
+    assert (result.score, result.attempted) == (0.0, False)
+
+
+def forgets_to_return_for_runs(x, y):
+    if x.ndim == 1:
+        return 2 * x + y
+    return None
+
+
+FAULTS = {
+    "no function": (ONE, "a function is expected, but this is a tensor of shape (2,)"),
+    "nothing": (None, "a function is expected, but this is None"),
+    "too few parameters": (lambda x: x, "must take 2 arguments, (x, y), but it takes (x)"),
+    "too many parameters": (lambda x, y, z: x, "must take 2 arguments, (x, y), but it takes (x, y, z)"),
+    "list": (lambda x, y: [1.0, 2.0], "must return a tensor, but it returns a list"),
+    "array": (lambda x, y: (2 * x + y).numpy(), "must return a tensor, but it returns a ndarray"),
+    "number": (lambda x, y: 2.0, "must return a tensor, but it returns a float"),
+    "float32": (lambda x, y: (2 * x + y).float(), "must return float64 numbers, but it returns float32; is there"),
+    "integers": (lambda x, y: (2 * x + y).long(), "must return float64 numbers, but it returns int64."),
+    "truths": (lambda x, y: x > y, "must return float64 numbers, but it returns bool."),
+    "scalar": (lambda x, y: (2 * x + y).sum(), "has the shape (), but (2,) is expected"),
+    "one axis too many": (lambda x, y: (2 * x + y).unsqueeze(-1), "one axis too many; look for keepdim=True"),
+    "column meets row": (lambda x, y: 2 * x + y.unsqueeze(-1), "A column of shape (2, 1) met a row of shape (2,)"),
+    "NaN": (lambda x, y: (2 * x + y) * float("nan"), "contains NaN"),
+    "infinite": (lambda x, y: (2 * x + y) / 0, "contains an infinite number"),
+    "exception": (lambda x, y: [][1], "your function raised IndexError: list index out of range"),
+    "exception without words": (lambda x, y: next(iter(())), "your function raised StopIteration\n"),
+    "inputs changed": (lambda x, y: x.mul_(2).add_(y), "your function changes x, which belongs to its caller"),
+    "second input changed": (lambda x, y: (y.add_(1), 2 * x + y - 1)[1], "your function changes y"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_a_plain_sentence(fault):
+    answer, sentence = FAULTS[fault]
+    result = exercise()(answer)
+    assert sentence in " ".join(result.text.split()) or sentence in result.text + "\n"
+    assert result.score == 0
+    assert "Traceback" not in result.text
+    assert result.attempted
+
+
+def test_a_fault_everywhere_is_not_blamed_on_the_case():
+    assert "Look at the factor" not in exercise()(lambda x, y: [1.0]).text
+
+
+def test_a_changed_input_is_not_blamed_on_the_case_where_it_shows():
+    text = exercise()(lambda x, y: y.add_(2 * x)).text  # where x is 0, nothing changes
+    assert "your function changes y" in text
+    assert "1 of 3 cases right" in text
+    assert "Look at the factor" not in text
+
+
+def test_a_fault_with_runs_alone_earns_the_hint_of_that_case():
+    result = exercise()(lambda x, y: (2 * x + y)[:2])
+    assert result.score == pytest.approx(2 / 3)
+    assert "the shape (2, 2), but (3, 2) is expected" in result.text
+    assert "Mind the first axis." in result.text
+    assert "returns nothing" in exercise()(forgets_to_return_for_runs).text
+
+
+def test_inputs_are_given_afresh_to_each_case_and_each_check():
+    mine = exercise()
+    mine(lambda x, y: x.zero_())
+    assert mine(double).score == 1
+    assert ONE.tolist() == [1, 2]
+
+
+def test_an_answer_may_warn_without_a_word_on_stderr(capsys):
+    def warns(x, y):
+        warnings.warn("watch out", stacklevel=1)
+        return 2 * x + y
+
+    assert exercise()(warns).score == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_an_interrupt_is_not_swallowed():
+    def interrupted(x, y):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        exercise()(interrupted)
+
+
+def test_float32_precision_inside_an_answer_is_forgiven():
+    assert exercise()(lambda x, y: (2 * x.float() + y.float()).double()).score == 1
+
+
+def test_an_answer_that_draws_from_the_global_generator_gives_the_same_text_twice_and_leaves_the_generator_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    mine = exercise()
+    assert mine(lambda x, y: x + torch.rand(2).double()).text == mine(lambda x, y: x + torch.rand(2).double()).text
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def whole(x):
+    return 4
+
+
+@pytest.mark.parametrize("right", [4, 4.0, np.int64(4), np.float64(4.0), torch.tensor(4), torch.tensor(4.0)])
+def test_a_whole_number_may_come_in_any_type(right):
+    mine = Exercise("whole", whole, [Case("x is 0", (0,), "Four.")], [])
+    assert mine(lambda x: right).text == "✓ whole: right."
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (4.5, "must return a whole number, but it returns 4.5"),
+        (True, "must return a whole number, but it returns a bool"),
+        ("4", "must return a whole number, but it returns a str"),
+        (float("nan"), "returns NaN"),
+        (torch.ones(2), "must return a whole number, but it returns a tensor of shape (2,)"),
+        (float("inf"), "must return a whole number, but it returns inf"),
+        (5, "(you: 5, expected: 4)"),
+    ],
+)
+def test_what_is_no_whole_number_or_another_one(wrong, sentence):
+    assert sentence in Exercise("whole", whole, [Case("x is 0", (0,), "Four.")], [])(lambda x: wrong).text
+
+
+def add_to(x, y):
+    x += y
+
+
+IN_PLACE = {
+    "changes nothing": (lambda x, y: None, "○ add_to: not attempted yet; your function leaves x as it was."),
+    "returns something new": (lambda x, y: x + y, "leaves x as it was and returns something new"),
+    "changes the other too": (lambda x, y: (x.add_(y), y.zero_()), "your function changes y"),
+    "resizes": (lambda x, y: x.resize_(1), "has the shape (1,), but (2,) is expected"),
+    "wrong": (lambda x, y: x.sub_(y), "(entry [0]; you: -9, expected: 11)"),
+}
+
+
+@pytest.mark.parametrize("answer", IN_PLACE)
+def test_an_argument_that_must_be_changed_in_place(answer):
+    mine = Exercise("add_to", add_to, [Case("y is large", (ONE, TWO), "Add.")], [], changes="x")
+    function, sentence = IN_PLACE[answer]
+    assert sentence in mine(function).text
+    assert mine(lambda x, y: x.add_(y)).score == 1
+    assert mine(add_to).score == 1
+
+
+# The exercise checks itself
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"reference": lambda x, y: None}, "reference"),
+        (
+            {"misconceptions": [Misconception("none", lambda x, y: x + x + y, "h")]},
+            "'none' of double passes every case",
+        ),
+        (
+            {"misconceptions": [Misconception("a", lambda x, y: x, "h"), Misconception("b", lambda x, y: 1 * x, "i")]},
+            "No case of double tells 'a' from 'b'",
+        ),
+        ({"misconceptions": [Misconception("a", lambda x, y: x, "Look at y.")]}, "same hint"),
+        ({"misconceptions": [Misconception("a", lambda x, y: x, "h", (ONE, ONE, ONE))]}, "other outcomes than noted"),
+    ],
+)
+def test_rehearsal_finds_what_is_wrong_with_an_exercise(changed, match):
+    exercise().rehearse()
+    with pytest.raises(ValueError, match=match):
+        exercise(**changed).rehearse()
+
+
+def test_an_exercise_needs_a_case():
+    with pytest.raises(ValueError, match="at least one case"):
+        exercise(cases=[])
+
+
+def test_the_example_for_instructors_runs():
+    found = doctest.testmod(diagnosis)
+    assert found.attempted >= 8
+    assert found.failed == 0
+
+
+# The record
+
+
+def test_the_report_holds_the_latest_verdict_of_each_exercise(monkeypatch):
+    monkeypatch.setattr("sac_tutorial.check.records._latest", {})
+    assert json.loads(check.report()) == []
+    exercise()(stub)
+    exercise(name="other")(double)
+    wrong = exercise()(lambda x, y: x + y)
+    assert json.loads(check.report()) == [
+        {"exercise": "double", "attempted": True, "score": 0.3333, "text": wrong.text},
+        {"exercise": "other", "attempted": True, "score": 1.0, "text": "✓ other: all 3 cases right."},
+    ]
+
+
+def test_a_verdict_is_shown_as_it_reads():
+    assert repr(Verdict("x", 1.0, "✓ x: right.")) == "✓ x: right."
