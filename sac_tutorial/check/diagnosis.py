@@ -3,7 +3,7 @@
 An exercise is a reference answer, *cases* that each isolate one factor of the equation, and *misconceptions*: whole wrong
 answers that people really write, each with the hint that it earns. A wrong answer that agrees with a misconception in every
 case gets the misconception's hint. Any other wrong answer, with two mistakes in it for instance, gets the hint of the first
-case that it fails (or of the one misconception that agrees with it there).
+case that it fails, or of the misconception that agrees with it there and, of all such, in most other cases.
 
 To add an exercise of your own, write these three down:
 
@@ -235,19 +235,24 @@ class Exercise:
         ]
 
     def _hint(self, outcomes: list[Outcome], first: int, count: int) -> str:
-        recognised = self._recognised(outcomes)
-        fault = outcomes[first] if isinstance(outcomes[first], Fault) else None
-        if not recognised and not fault:
-            recognised = [
-                misconception
-                for misconception in self.misconceptions
-                if self._agree(outcomes[first], self._outcomes_of(misconception)[first])
-            ]
-        if len(recognised) == 1:
-            return recognised[0].hint
-        if fault and (not count or fault.kind.startswith("changed")):
+        likely, fault = self._recognised(outcomes), outcomes[first]
+        if not likely and not isinstance(fault, Fault):
+            likely = self._resembles(outcomes, first)
+        if len(likely) == 1:
+            return likely[0].hint
+        if isinstance(fault, Fault) and (not count or fault.kind.startswith("changed")):
             return ""  # what is special about the case has nothing to do with it
         return self.cases[first].hint
+
+    def _resembles(self, outcomes: list[Outcome], first: int) -> list[Misconception]:
+        """Return the misconceptions that agree with the answer in its first wrong case and, of these, in most others."""
+        agreement = {}
+        for number, misconception in enumerate(self.misconceptions):
+            agrees = list(map(self._agree, outcomes, self._outcomes_of(misconception)))
+            if agrees[first]:
+                agreement[number] = sum(agrees)
+        most = max(agreement.values(), default=0)
+        return [self.misconceptions[number] for number, agrees in agreement.items() if agrees == most]
 
     def _finding(self, case: Case, outcome: Outcome) -> str:
         if isinstance(outcome, Fault):

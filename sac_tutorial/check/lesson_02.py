@@ -485,7 +485,7 @@ double_q_target = Exercise(
         ),
         Case(
             "the larger maximum is in q_evaluate",
-            (_table(1.0), _flags(False), _table([4.0, 5.0, 2.0]), _table([7.0, 3.0, 8.0]), 0.5),
+            (_table(1.0), _flags(False), _table([4.0, 5.0, 2.0]), _table([7.0, 3.0, 1.0]), 0.5),
             "Only q_select decides which action it is, and only q_evaluate what it is worth.",
         ),
         Case(
