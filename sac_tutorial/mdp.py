@@ -197,8 +197,8 @@ class FiniteMDP:
 
     def start(self, runs: int, generator: torch.Generator) -> Tensor:
         """Draw the first state of `runs` episodes from the start distribution: int64, shape (runs,)."""
-        if self._start_boundaries is None:
-            return torch.full((runs,), int(self.start_probability.argmax()))
+        if self._only_start is not None:
+            return self._only_start.repeat(runs)  # nothing to draw
         return torch.searchsorted(self._start_boundaries, torch.rand(runs, generator=generator).double(), right=True)
 
     def sample(self, state: Tensor, action: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -212,23 +212,25 @@ class FiniteMDP:
         Returns:
             next_state (int64), reward (float64) and terminated (bool), each of shape (runs,).
         """
-        # The boundaries of all pairs lie end to end on one line, pair i on [i, i + 1): one search finds every outcome.
-        # A float32 draw is a multiple of 2^-24, so that pair + draw is exact in float64 and can't round into the next pair.
+        # The boundaries between a pair's outcomes cut [0, 1) into pieces; the draw has passed as many as its piece's number.
         pair = torch.add(action, state, alpha=self.actions)
-        draw = pair + torch.rand(pair.shape, generator=generator).double()
-        outcome = torch.searchsorted(self._outcome_boundaries, draw, right=True)
+        draw = torch.rand((len(pair), 1), generator=generator, dtype=torch.float64)
+        passed = self._boundaries.index_select(0, pair) <= draw
+        outcome = torch.add(passed.sum(-1), pair, alpha=self.probability.shape[2])
         return self.next_state.take(outcome), self.reward.take(outcome), self.terminated.take(outcome)
 
     @cached_property
-    def _outcome_boundaries(self) -> Tensor:
-        pair = torch.arange(self.states * self.actions, dtype=torch.float64).unsqueeze(-1)
-        return (pair + _cumulative(self.probability.flatten(0, 1))).flatten()
+    def _boundaries(self) -> Tensor:
+        return _cumulative(self.probability.flatten(0, 1))[:, :-1].contiguous()
 
     @cached_property
-    def _start_boundaries(self) -> Tensor | None:
-        if (self.start_probability > 0).sum() == 1:
-            return None  # nothing to draw
+    def _start_boundaries(self) -> Tensor:
         return _cumulative(self.start_probability)
+
+    @cached_property
+    def _only_start(self) -> Tensor | None:
+        possible = self.start_probability.nonzero().flatten()
+        return possible if len(possible) == 1 else None
 
     def exploring_starts(self) -> Self:
         """Return the same MDP with episodes that start in a live state drawn uniformly."""
@@ -382,7 +384,7 @@ def _cumulative(probability: Tensor) -> Tensor:
     running = probability.cumsum(-1)
     possible = (probability > 0).cumsum(-1)
     running[possible == possible[..., -1:]] = 1.0  # from the last possible outcome on
-    return running.clamp_(max=1.0)  # a sum may end a rounding above 1, and must not reach into the next pair
+    return running
 
 
 def _check_keys(table: Any, where: str, *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:

@@ -25,7 +25,9 @@ StepSize = Callable[[Tensor], Tensor]
 
 Arguments = ParamSpec("Arguments")
 
-NEVER = torch.tensor(-1.0)  # a score below every draw; a tensor, since a number would be wrapped into one at each step
+# Numbers as tensors: as plain numbers they would be wrapped into tensors again at each step.
+ZERO, ONE = torch.tensor([0, 1])
+NEVER = torch.tensor(-1.0)  # a score below every draw
 
 
 # Step sizes
@@ -76,7 +78,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor, generator: torch.Generator) -> Te
 
     Source: Sutton and Barto (2018), section 2.2.
     """
-    explore = torch.rand(*q.shape[:-1], 1, generator=generator) < epsilon
+    explore = torch.rand((len(q), 1), generator=generator) < epsilon
     candidate = (q == q.amax(-1, keepdim=True)) | explore
     return torch.where(candidate, torch.rand(q.shape, generator=generator), NEVER).argmax(-1)
 
@@ -104,7 +106,7 @@ class Episodes:
         self.time_limit = None if time_limit is None else positive_integer("time_limit", time_limit)
         self.state = mdp.start(runs, generator)
         self.ended = torch.zeros(runs, dtype=torch.bool)
-        self.age = torch.zeros(runs, dtype=torch.int64)
+        self.left = torch.full((runs,), self.time_limit or 0)  # steps until the limit
 
     def step(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step in every run.
@@ -119,9 +121,9 @@ class Episodes:
         next_state, reward, terminated = self.mdp.sample(self.state, action, self.generator)
         self.ended = terminated
         if self.time_limit is not None:
-            self.age += 1
-            self.ended = terminated | (self.age >= self.time_limit)
-            self.age *= ~self.ended
+            self.left.sub_(ONE)
+            self.ended = terminated | (self.left == ZERO)
+            self.left.masked_fill_(self.ended, self.time_limit)
         self.state = torch.where(self.ended, self.mdp.start(self.runs, self.generator), next_state)
         return next_state, reward, terminated
 
@@ -130,7 +132,7 @@ class Tables:
     """Q-tables side by side, with the number of visits to each entry.
 
     Entries are read and written through flat indices, which takes three quarters of the time of `values[run, state, action]`.
-    A table is therefore named by the row at which it begins, an entry of `begin`.
+    A table is therefore named by the row at which it begins, an entry of `begin`, and Q(s, ·) is its row `begin + s`.
 
     Args:
         shape: how many tables, such as (R,) or (2, R).
@@ -139,7 +141,7 @@ class Tables:
     Attributes:
         values: Q, float64, shape (*shape, S, A), zeros at first.
         visits: how often each entry was updated, float64, same shape.
-        begin: the names of the tables, int64, shape `shape`.
+        begin: the first row of each table, int64, shape `shape`.
     """
 
     def __init__(self, shape: tuple[int, ...], mdp: FiniteMDP) -> None:
@@ -148,21 +150,22 @@ class Tables:
             self.visits = torch.zeros_like(self.values)
         self.begin = (mdp.states * torch.arange(math.prod(shape))).view(shape)
         self._rows = self.values.view(-1, mdp.actions)
+        self._flat_values, self._flat_visits = self.values.view(-1), self.visits.view(-1)
+        self._one_each = torch.ones(shape[-1], dtype=torch.float64)
 
-    def row(self, table: Tensor, state: Tensor) -> Tensor:
-        """Return Q(s, ·) from the named tables: (R,) and (R,) to (R, A)."""
-        return self._rows.index_select(0, table + state)
+    def at(self, row: Tensor) -> Tensor:
+        """Return Q(s, ·) from the rows `begin + s`: (R,) to (R, A)."""
+        return self._rows.index_select(0, row)
 
-    def update(self, table: Tensor, state: Tensor, action: Tensor, target: Tensor, step_size: StepSize) -> None:
+    def update(self, row: Tensor, action: Tensor, target: Tensor, step_size: StepSize) -> None:
         """Move Q(s, a) a step towards the target: Q ← Q + η_n (y − Q), equation (2.3); n counts this visit too.
 
-        No two runs may name the same entry of the same table.
+        Each of the R runs names another row.
         """
-        here = torch.add(action, table + state, alpha=self.values.shape[-1])
-        visits = self.visits.take(here) + 1
-        self.visits.put_(here, visits)
-        q = self.values.take(here)
-        self.values.put_(here, q + step_size(visits) * (target - q))
+        here = torch.add(action, row, alpha=self._rows.shape[1])
+        self._flat_visits.index_add_(0, here, self._one_each)
+        error = target - self._flat_values.take(here)
+        self._flat_values.index_add_(0, here, step_size(self._flat_visits.take(here)) * error)
 
 
 # Learners
@@ -227,19 +230,18 @@ def q_learning(
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    tables = Tables((runs,), mdp)
-    run = tables.begin
+    q = Tables((runs,), mdp)
     for step in range(positive_integer("steps", steps)):
-        state = episodes.state
-        action = epsilon_greedy(tables.row(run, state), epsilon, generator)
+        here = q.begin + episodes.state
+        action = epsilon_greedy(q.at(here), epsilon, generator)
         next_state, reward, terminated = episodes.step(action)
-        value = next_value(tables.row(run, next_state))
+        value = next_value(q.at(q.begin + next_state))
         if step == 0 and value.shape != (runs,):
             raise ValueError(
                 f"next_value must turn ({runs}, {mdp.actions}) into ({runs},), but gave {tuple(value.shape)}."
             )
-        tables.update(run, state, action, td_target(reward, terminated, value, mdp.discount), step_size)
-        yield tables.values
+        q.update(here, action, td_target(reward, terminated, value, mdp.discount), step_size)
+        yield q.values
 
 
 def expected_sarsa(
@@ -289,19 +291,17 @@ def sarsa(
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    tables = Tables((runs,), mdp)
-    run = tables.begin
-    action = epsilon_greedy(tables.row(run, episodes.state), epsilon, generator)
+    q = Tables((runs,), mdp)
+    here = q.begin + episodes.state
+    action = epsilon_greedy(q.at(here), epsilon, generator)
     for _ in range(positive_integer("steps", steps)):
-        state = episodes.state
         next_state, reward, terminated = episodes.step(action)
-        next_q = tables.row(run, next_state)
+        next_q = q.at(q.begin + next_state)
         next_action = epsilon_greedy(next_q, epsilon, generator)
-        target = td_target(reward, terminated, taken_value(next_q, next_action), mdp.discount)
-        tables.update(run, state, action, target, step_size)
-        first_action = epsilon_greedy(tables.row(run, episodes.state), epsilon, generator)
-        action = torch.where(episodes.ended, first_action, next_action)
-        yield tables.values
+        q.update(here, action, td_target(reward, terminated, taken_value(next_q, next_action), mdp.discount), step_size)
+        here = q.begin + episodes.state
+        action = torch.where(episodes.ended, epsilon_greedy(q.at(here), epsilon, generator), next_action)
+        yield q.values
 
 
 @_without_autograd
@@ -326,17 +326,17 @@ def double_q_learning(
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    tables = Tables((2, runs), mdp)
-    first, second = tables.begin
+    q = Tables((2, runs), mdp)
+    first, second = q.begin
     for _ in range(positive_integer("steps", steps)):
         state = episodes.state
-        action = epsilon_greedy(tables.row(first, state) + tables.row(second, state), epsilon, generator)
+        action = epsilon_greedy(q.at(first + state) + q.at(second + state), epsilon, generator)
         next_state, reward, terminated = episodes.step(action)
         coin = torch.rand(runs, generator=generator) < 0.5
         updated, other = torch.where(coin, first, second), torch.where(coin, second, first)
-        value = double_value(q_select=tables.row(updated, next_state), q_evaluate=tables.row(other, next_state))
-        tables.update(updated, state, action, td_target(reward, terminated, value, mdp.discount), step_size)
-        yield tables.values
+        value = double_value(q_select=q.at(updated + next_state), q_evaluate=q.at(other + next_state))
+        q.update(updated + state, action, td_target(reward, terminated, value, mdp.discount), step_size)
+        yield q.values
 
 
 def _exploration(epsilon: float | Tensor, runs: int) -> Tensor:

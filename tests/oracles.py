@@ -53,7 +53,9 @@ def random_mdp(seed: int, states: int, actions: int, outcomes: int, discount: fl
     )
 
 
-def mdps(*, states: int = 5, actions: int = 4, outcomes: int = 4, discount: float = 0.95) -> st.SearchStrategy[FiniteMDP]:
+def mdps(
+    *, states: int = 5, actions: int = 4, outcomes: int = 4, discount: float = 0.95
+) -> st.SearchStrategy[FiniteMDP]:
     """Random MDPs up to these sizes and this discount."""
     return st.builds(
         random_mdp,

@@ -33,7 +33,13 @@ from sac_tutorial.dynamic_programming import (
     sweeps,
     value_iteration,
 )
-from sac_tutorial.equations import epsilon_greedy_policy, epsilon_greedy_value, expected_value, greedy_policy, greedy_value
+from sac_tutorial.equations import (
+    epsilon_greedy_policy,
+    epsilon_greedy_value,
+    expected_value,
+    greedy_policy,
+    greedy_value,
+)
 from sac_tutorial.mdp import FiniteMDP
 
 FAST = settings(max_examples=30, deadline=None)

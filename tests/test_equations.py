@@ -89,7 +89,10 @@ def test_taken_value_picks_one_action_a_state() -> None:
 
 def test_double_value_selects_with_the_first_table_and_evaluates_with_the_second() -> None:
     select, evaluate = table([1, 3, 2], [9, 0, 1]), table([10, 20, 30], [40, 50, 60])
-    assert double_value(select, evaluate).tolist() == [20, 40]  # roles swapped: 2 and 1; one table alone: 3, 9 or 30, 60
+    assert double_value(select, evaluate).tolist() == [
+        20,
+        40,
+    ]  # roles swapped: 2 and 1; one table alone: 3, 9 or 30, 60
 
 
 def test_greedy_policy_shares_evenly_among_the_best() -> None:
@@ -150,7 +153,9 @@ def test_values_are_monotone_shift_with_q_and_never_move_further_than_q(seed: in
 
 @FAST
 @given(seed=SEED, rate=RATE, decimals=st.integers(0, 1))
-def test_epsilon_greedy_value_is_the_expectation_under_the_epsilon_greedy_policy(seed: int, rate: float, decimals: int) -> None:
+def test_epsilon_greedy_value_is_the_expectation_under_the_epsilon_greedy_policy(
+    seed: int, rate: float, decimals: int
+) -> None:
     q = torch.from_numpy(np.random.default_rng(seed).normal(size=(5, 3, 4)).round(decimals))  # rounded: ties occur
     policy = epsilon_greedy_policy(q, rate)
     assert torch.allclose(policy.sum(-1), torch.ones(5, 3, dtype=torch.float64))

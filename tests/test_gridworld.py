@@ -18,9 +18,7 @@ def outcomes(mdp: FiniteMDP, state: int, action: int) -> list[tuple[float, int, 
 def test_drawing_by_hand() -> None:
     # 0 1 2      S . G
     # 3 # 4      . # H
-    mdp = gridworld(
-        ["S.G", ".#H"], discount=0.5, slip=0.25, goal_reward=10, hole_reward=-20, step_reward=-1
-    )
+    mdp = gridworld(["S.G", ".#H"], discount=0.5, slip=0.25, goal_reward=10, hole_reward=-20, step_reward=-1)
     assert (mdp.states, mdp.actions, mdp.discount) == (5, 4, 0.5)
     assert mdp.state_labels == ("0,0", "0,1", "0,2", "1,0", "1,2")
     assert mdp.action_labels == ("left", "down", "right", "up")
@@ -84,6 +82,8 @@ def test_a_slip_of_one_never_goes_the_way_it_was_meant() -> None:
         (["SG"], {"goal_reward": float("inf")}, ValueError, "'0,0', action 'right' has a reward that is not finite"),
     ],
 )
-def test_bad_drawings_are_refused(drawing: list[str], options: dict[str, float], error: type[Exception], words: str) -> None:
+def test_bad_drawings_are_refused(
+    drawing: list[str], options: dict[str, float], error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         gridworld(drawing, **{"discount": 0.9} | options)

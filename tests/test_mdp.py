@@ -114,24 +114,28 @@ def test_exploring_starts_are_uniform_over_the_live_states_and_change_nothing_el
 IMPOSSIBLE = (0.0, 3, math.pi, True)
 
 
+def fixed_draw(monkeypatch: pytest.MonkeyPatch, draw: float) -> None:
+    monkeypatch.setattr(torch, "rand", lambda shape, **options: torch.full(shape, draw, dtype=options.get("dtype")))
+
+
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_an_impossible_outcome_never_happens_wherever_it_stands(place: int) -> None:
+def test_an_impossible_outcome_never_happens_wherever_it_stands(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
     possible: list[Outcome] = [(0.25, 0, 1.0, False), (0.25, 1, 2.0, False), (0.5, 2, 3.0, True)]
     mdp = one_pair(*possible[:place], IMPOSSIBLE, *possible[place:])
-    boundaries = mdp._outcome_boundaries.view(4, 4)[0]
-    for draw in (0.0, 0.25, 0.5, 1 - 2**-24, *torch.rand(20_000, generator=generator()).tolist()):
-        outcome = int(torch.searchsorted(boundaries, torch.tensor(draw, dtype=torch.float64), right=True))
-        assert outcome != place
-        assert mdp.reward[0, 0, outcome] == (1.0 if draw < 0.25 else 2.0 if draw < 0.5 else 3.0)
+    zero = torch.zeros(1, dtype=torch.int64)
+    for draw, wanted in ((0.0, 0), (0.2499, 0), (0.25, 1), (0.4999, 1), (0.5, 2), (1 - 2**-24, 2)):
+        fixed_draw(monkeypatch, draw)
+        next_state, reward, terminated = mdp.sample(zero, zero, generator())
+        assert (next_state.item(), reward.item(), terminated.item()) == possible[wanted][1:]
 
 
-def test_a_smallest_draw_takes_the_first_possible_outcome_of_its_own_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smallest_and_largest_draw_take_the_first_and_last_possible_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     mdp = random_mdp(1, 5, 3, 4, 0.9)
     pairs = torch.cartesian_prod(torch.arange(5), torch.arange(3))
     possible = mdp.probability > 0
     order = torch.arange(4)
     for draw, outcome in ((0.0, order.where(possible, 9).amin(-1)), (1 - 2**-24, order.where(possible, -1).amax(-1))):
-        monkeypatch.setattr(torch, "rand", lambda *shape, draw=draw, **_: torch.full(shape[0], draw))
+        fixed_draw(monkeypatch, draw)
         next_state, reward, terminated = mdp.sample(pairs[:, 0], pairs[:, 1], generator())
         wanted = outcome.flatten().unsqueeze(-1)
         for got, field in ((next_state, mdp.next_state), (reward, mdp.reward), (terminated, mdp.terminated)):
@@ -153,11 +157,21 @@ def test_sampling_is_exact_among_many_pairs() -> None:
         assert (next_state.unsqueeze(-1) == mdp.next_state[state, action]).any(-1).all()
 
 
-def test_probabilities_that_overshoot_by_a_rounding_stay_in_their_pair() -> None:
-    mdp = one_pair((0.5, 0, 1.0, False), (0.5 + 5e-10, 1, 2.0, False), (1e-12, 2, 3.0, False))
-    boundaries = mdp._outcome_boundaries
-    assert (boundaries.diff() >= 0).all()
-    assert boundaries.view(4, 3)[:, -1].tolist() == [1, 2, 3, 4]
+@pytest.mark.parametrize(("draw", "start"), [(0.0, 1), (0.49, 1), (0.5, 3), (1 - 2**-24, 3)])
+def test_impossible_starts_never_happen(draw: float, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    mdp = random_mdp(0, 5, 1, 1, 0.9)
+    start_probability = torch.tensor([0, 0.5, 0, 0.5, 0], dtype=torch.float64)
+    mdp = FiniteMDP(mdp.probability, mdp.next_state, mdp.reward, mdp.terminated, start_probability, 0.9)
+    monkeypatch.setattr(torch, "rand", lambda runs, **_: torch.full((runs,), draw))
+    assert mdp.start(2, generator()).tolist() == [start, start]
+
+
+def test_probabilities_that_sum_to_one_up_to_a_rounding_leave_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rounding in (5e-10, -5e-10):
+        mdp = one_pair((0.5, 0, 1.0, False), (0.5 + rounding, 1, 2.0, False), (0.0, 2, 3.0, False))
+        fixed_draw(monkeypatch, 1 - 2**-53)
+        zero = torch.zeros(1, dtype=torch.int64)
+        assert mdp.sample(zero, zero, generator())[1].item() == 2
 
 
 @pytest.mark.parametrize(("state", "action"), [(0, 0), (1, 1), (2, 1)])
@@ -199,9 +213,29 @@ def test_starts_follow_their_distribution() -> None:
     assert later.start(2, generator()).tolist() == [36, 36]
 
 
+def test_what_is_drawn_belongs_to_whoever_drew_it() -> None:
+    one = one_pair((1.0, 0, 0.0, False))
+    with torch.inference_mode():
+        one.start(2, generator())
+        one.sample(torch.tensor([0]), torch.tensor([0]), generator())
+    starts = one.start(2, generator())  # not a tensor of inference mode, although what it is made of was kept from there
+    starts[0] = 3
+    assert starts.tolist() == [3, 0]
+    assert one.start(1, generator()).tolist() == [0]
+    next_state, reward, _ = one.sample(torch.tensor([0]), torch.tensor([0]), generator())
+    next_state += 1
+    reward.requires_grad_()
+
+
 @pytest.mark.parametrize(
     ("environment", "state", "action"),
-    [("FrozenLake-v1", 14, 2), ("FrozenLake-v1", 0, 1), ("FrozenLake-v1", 9, 3), ("CliffWalking-v1", 25, 2), ("Taxi-v4", 17, 5)],
+    [
+        ("FrozenLake-v1", 14, 2),
+        ("FrozenLake-v1", 0, 1),
+        ("FrozenLake-v1", 9, 3),
+        ("CliffWalking-v1", 25, 2),
+        ("Taxi-v4", 17, 5),
+    ],
 )
 def test_sampling_agrees_with_gymnasiums_own_steps(environment: str, state: int, action: int) -> None:
     draws = 3_000
@@ -309,7 +343,11 @@ def put(index: tuple[int, ...] | int, value: float) -> Callable[[Tensor], None]:
         ({"next_state": put((2, 1, 3), -1)}, ValueError, "'peak', action 'ride' has a next state out of range"),
         ({"reward": put((1, 1, 1), math.inf)}, ValueError, "'lake', action 'ride' has a reward that is not finite"),
         ({"reward": put((1, 1, 1), math.nan)}, ValueError, "'lake', action 'ride' has a reward that is not finite"),
-        ({"probability": torch.ones(3, 2, dtype=torch.float64)}, ValueError, r"\(states, actions, outcomes\).*\(3, 2\)"),
+        (
+            {"probability": torch.ones(3, 2, dtype=torch.float64)},
+            ValueError,
+            r"\(states, actions, outcomes\).*\(3, 2\)",
+        ),
         ({"probability": torch.ones(0, 2, 4, dtype=torch.float64)}, ValueError, r"none of them 0.*\(0, 2, 4\)"),
         ({"next_state": torch.zeros(3, 2, 3, dtype=torch.int64)}, ValueError, r"next_state .*\(3, 2, 4\).*\(3, 2, 3\)"),
         ({"reward": torch.zeros(2, 3, 4, dtype=torch.float64)}, ValueError, r"reward .*\(3, 2, 4\).*\(2, 3, 4\)"),
@@ -321,7 +359,11 @@ def put(index: tuple[int, ...] | int, value: float) -> Callable[[Tensor], None]:
         ({"reward": np.zeros((3, 2, 4))}, TypeError, "reward must be a torch.Tensor, but is a ndarray"),
         ({"probability": [[1.0]]}, TypeError, "probability must be a torch.Tensor, but is a list"),
         ({"start_probability": torch.full((3,), 1 / 3)}, TypeError, "start_probability .*float64.*float32"),
-        ({"start_probability": torch.ones(2, dtype=torch.float64) / 2}, ValueError, r"start_probability .*\(3,\).*\(2,\)"),
+        (
+            {"start_probability": torch.ones(2, dtype=torch.float64) / 2},
+            ValueError,
+            r"start_probability .*\(3,\).*\(2,\)",
+        ),
         ({"start_probability": put(1, 0.5)}, ValueError, "start_probability must sum to 1, but sums to 1.5"),
         ({"start_probability": put(1, -0.5)}, ValueError, "start_probability .*non-negative.*-0.5 in state 'lake'"),
         ({"start_probability": put(2, math.nan)}, ValueError, "start_probability .*nan in state 'peak'"),
@@ -368,7 +410,9 @@ def test_outcomes_are_padded_with_impossible_ones() -> None:
 )
 def test_broken_outcome_lists_are_refused(outcomes: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        FiniteMDP.from_outcomes(outcomes, start_probability=torch.ones(len(outcomes), dtype=torch.float64), discount=0.9)
+        FiniteMDP.from_outcomes(
+            outcomes, start_probability=torch.ones(len(outcomes), dtype=torch.float64), discount=0.9
+        )
 
 
 # From a file
@@ -451,7 +495,10 @@ def test_json_is_read_as_it_is_written(tmp_path: Path) -> None:
         (with_outcomes(hut=3), "outcomes.hut must be a table"),
         (with_walk([]), "outcomes.hut.walk must be a list of at least one outcome"),
         (with_walk({"p": 1}), "outcomes.hut.walk must be a list"),
-        (with_walk([[1.0, "hut", 0]]), r"outcomes.hut.walk must list \[probability, next state, reward, true or false\]"),
+        (
+            with_walk([[1.0, "hut", 0]]),
+            r"outcomes.hut.walk must list \[probability, next state, reward, true or false\]",
+        ),
         (with_walk([[1.0, "hut", 0, 1]]), "outcomes.hut.walk must list"),
         (with_walk([["1", "hut", 0, False]]), "outcomes.hut.walk must list"),
         (with_walk([[1, "hut", None, False]]), "outcomes.hut.walk must list"),

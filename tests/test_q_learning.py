@@ -268,8 +268,12 @@ def test_double_q_learning_tosses_a_fair_coin_for_every_run_and_step() -> None:
         before = q.clone()
     heads = torch.stack(coins)
     assert chisquare(heads.flatten().bincount().numpy()).pvalue > 1e-6
-    assert chisquare((2 * heads[:-1] + heads[1:]).flatten().bincount().numpy()).pvalue > 1e-6  # no step follows the last
-    assert chisquare((2 * heads[:, :-1] + heads[:, 1:]).flatten().bincount().numpy()).pvalue > 1e-6  # nor a run its neighbour
+    assert (
+        chisquare((2 * heads[:-1] + heads[1:]).flatten().bincount().numpy()).pvalue > 1e-6
+    )  # no step follows the last
+    assert (
+        chisquare((2 * heads[:, :-1] + heads[:, 1:]).flatten().bincount().numpy()).pvalue > 1e-6
+    )  # nor a run its neighbour
 
 
 def test_the_first_action_is_drawn_among_ties_too() -> None:
@@ -325,11 +329,11 @@ def test_tables_read_rows_and_move_single_entries() -> None:
     run = torch.arange(5)
     begin = tables.begin[which, run]
     expected = tables.values.clone()
-    assert torch.equal(tables.row(begin, state), expected[which, run, state])
+    assert torch.equal(tables.at(begin + state), expected[which, run, state])
     for visit in (1, 2, 3):
         here = which, run, state, action
         expected[here] += (100.0 - expected[here]) / visit
-        tables.update(begin, state, action, torch.full((5,), 100.0, dtype=torch.float64), polynomial_step(1))
+        tables.update(begin + state, action, torch.full((5,), 100.0, dtype=torch.float64), polynomial_step(1))
         assert torch.allclose(tables.values, expected)
     counted = torch.zeros(2, 5, 3, 2, dtype=torch.float64)
     counted[which, run, state, action] = 3
@@ -456,16 +460,14 @@ def test_with_chance_every_learner_finds_its_own_answer(name: str, exploring: bo
     epsilon = 0.5
     on_policy = name in ("sarsa", "expected_sarsa")
     optimal, own = optimal_q(mdp), epsilon_greedy_q(mdp, epsilon)
-    assert (optimal - own).abs().max() > 2  # the learners' answers differ by much more than the errors below
+    assert (optimal - own).abs().max() > 3  # the learners' answers differ by much more than the errors below
     where = mdp.exploring_starts() if exploring else mdp
     limit = 1 if exploring else None
     q = last(
-        learn(
-            name, where, runs=16, steps=6_000, epsilon=epsilon, step_size=polynomial_step(0.8), time_limit=limit
-        )
+        learn(name, where, runs=16, steps=6_000, epsilon=epsilon, step_size=polynomial_step(0.8), time_limit=limit)
     )
     error = (q - (own if on_policy else optimal)).abs().flatten(-2).amax(-1)  # over states and actions
-    assert (error < 0.8).double().mean() >= 0.85, error
+    assert (error < 1.1).double().mean() >= 0.85, error  # of 400 runs 97 % or more were
 
 
 def test_another_next_value_makes_another_learner() -> None:
@@ -544,6 +546,8 @@ def test_a_next_value_of_another_shape_is_refused() -> None:
         (polynomial_step, None, TypeError, "exponent must be a number, but is None"),
     ],
 )
-def test_bad_step_sizes_are_refused(make: Callable[[Any], Any], argument: Any, error: type[Exception], words: str) -> None:
+def test_bad_step_sizes_are_refused(
+    make: Callable[[Any], Any], argument: Any, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         make(argument)

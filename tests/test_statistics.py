@@ -66,7 +66,11 @@ def test_equal_runs_have_no_spread() -> None:
         (lambda: interquartile_mean(np.zeros((3, 0)), axis=1), ValueError, "at least one run on axis 1"),
         (lambda: bootstrap_interval([1.0]), ValueError, "at least 2 runs, but there is 1"),
         (lambda: bootstrap_interval([]), ValueError, "at least one run"),
-        (lambda: bootstrap_interval([1.0, 2.0], confidence=1.0), ValueError, r"confidence must lie in \[0, 1\), but is 1"),
+        (
+            lambda: bootstrap_interval([1.0, 2.0], confidence=1.0),
+            ValueError,
+            r"confidence must lie in \[0, 1\), but is 1",
+        ),
         (lambda: bootstrap_interval([1.0, 2.0], confidence=-0.1), ValueError, "confidence must lie in"),
         (lambda: bootstrap_interval([1.0, 2.0], resamples=0), ValueError, "resamples must be at least 1, but is 0"),
         (lambda: bootstrap_interval([1.0, 2.0], resamples=1.5), TypeError, "resamples must be a whole number"),
