@@ -28,7 +28,7 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
         ValueError: for another render mode, or an action out of range.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  # as Gymnasium declares it
 
     def __init__(self, mdp: FiniteMDP, render_mode: str | None = None) -> None:
         if render_mode not in (None, *self.metadata["render_modes"]):

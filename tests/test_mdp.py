@@ -1,5 +1,6 @@
 """The list of outcomes: its border, its matrices, its sampler, and the places where one can come from."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -218,7 +219,7 @@ def test_what_is_drawn_belongs_to_whoever_drew_it() -> None:
     with torch.inference_mode():
         one.start(2, generator())
         one.sample(torch.tensor([0]), torch.tensor([0]), generator())
-    starts = one.start(2, generator())  # not a tensor of inference mode, although what it is made of was kept from there
+    starts = one.start(2, generator())  # no tensor of inference mode, although it is made of one that was kept there
     starts[0] = 3
     assert starts.tolist() == [3, 0]
     assert one.start(1, generator()).tolist() == [0]
@@ -321,10 +322,7 @@ def changed(**fields: Any) -> FiniteMDP:
             tensor = getattr(mdp, name).clone()
             value(tensor)
             fields[name] = tensor
-    names = (
-        "probability next_state reward terminated start_probability discount state_labels action_labels drawing".split()
-    )
-    return FiniteMDP(**{name: getattr(mdp, name) for name in names} | fields)
+    return FiniteMDP(**{field.name: getattr(mdp, field.name) for field in dataclasses.fields(mdp)} | fields)
 
 
 def put(index: tuple[int, ...] | int, value: float) -> Callable[[Tensor], None]:
@@ -517,5 +515,5 @@ def test_broken_files_are_named_with_the_key(tmp_path: Path, broken: Any, words:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere.json"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         FiniteMDP.from_json(tmp_path / "nowhere.json")

@@ -48,8 +48,7 @@ def learn(name: str, mdp: FiniteMDP, **arguments: Any) -> Iterator[Tensor]:
 
 
 def last(tables: Iterator[Tensor]) -> Tensor:
-    for table in tables:
-        pass
+    *_, table = tables
     return table.clone()
 
 
@@ -404,7 +403,7 @@ def test_the_readers_own_code_runs_outside_inference_mode(name: str) -> None:
 
 
 def test_an_error_inside_a_learner_does_not_leave_inference_mode_on() -> None:
-    def broken(visits: Tensor) -> Tensor:
+    def broken(_: Tensor) -> Tensor:
         raise RuntimeError("no step")
 
     for name in LEARNERS:
