@@ -82,7 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     os.environ.pop("MPLBACKEND", None)  # kernels inherit it, and any backend but their own would swallow the figures
     try:
-        done = {path: execute(path) for path in tqdm(paths, desc="notebooks", unit="notebook")}
+        with tqdm(paths, desc="notebooks", unit="notebook") as progress:
+            done = {path: execute(path) for path in progress}
         write_all(done)
     except KeyboardInterrupt:
         print("\nInterrupted: every notebook is as it was.", file=sys.stderr)
