@@ -313,6 +313,11 @@ def best_of_the_first_run(q, epsilon, generator):
             lambda r, g: (g ** torch.arange(r.shape[-1]) * r.abs()).sum(-1),
             "Costs are rewards too",
         ),
+        (
+            check.discounted_return,
+            lambda r, g: ((torch.arange(r.shape[-1]) * torch.tensor(g).double().log()).exp() * r).sum(-1),
+            "Where γ is 0: your answer contains NaN",
+        ),
         (check.state_value, lambda q, p: (p * q).abs().sum(-1), "An average of negative numbers is negative"),
         (check.state_value, lambda q, p: q.amax(-1) / q.shape[-1], "Actions that are never taken must not count"),
         (
