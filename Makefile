@@ -57,6 +57,7 @@ bench: $(READY)
 
 execute: $(READY)
 	$(RUN) -m tools.execute $(NOTEBOOK)
+	$(RUN) -m tools.readme_figure
 
 exercises: $(READY)
 	$(RUN) -m tools.exercises

@@ -16,7 +16,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import execute, exercises, lab, notebooks
+from tools import execute, exercises, lab, notebooks, readme_figure
 
 GRADED = {"grade": False, "grade_id": "a", "locked": False, "schema_version": 3, "solution": True, "task": False}
 SOLUTION = "def twice(x):\n    ### BEGIN SOLUTION\n    y = 2 * x\n    return y\n    ### END SOLUTION"
@@ -478,3 +478,15 @@ def test_every_notebook_is_stored_executed_and_in_the_normal_form() -> None:
         assert all(cell.execution_count for cell in cells), f"{path.name} has cells that were not run: make execute"
         text = path.read_text(encoding="utf-8")
         assert nbformat.v4.writes(notebooks.normalise(notebook)).rstrip() + "\n" == text, f"{path.name}: make execute"
+
+
+# The README's figure
+
+
+def test_the_readme_shows_the_figure_that_the_start_lesson_stores() -> None:
+    assert readme_figure.FIGURE.read_bytes() == readme_figure.first_figure(readme_figure.SOURCE)
+
+
+def test_a_notebook_without_a_figure_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"bare\.ipynb stores no figure"):
+        readme_figure.first_figure(store(tmp_path / "bare.ipynb", code("1", "one")))

@@ -1,0 +1,127 @@
+"""The course's figures: one style, learning curves with their spread, and gridworlds.
+
+The only file that imports matplotlib. May import: `mdp`, `statistics`. Colours are those of Okabe and Ito, which colour-blind
+readers tell apart; every line also differs in its dashes, so that a figure survives a grey printer.
+"""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from sac_tutorial.mdp import FiniteMDP
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+ARROWS = {"left": (-1, 0), "down": (0, -1), "right": (1, 0), "up": (0, 1)}  # in axis units: y grows upwards
+
+
+def use_course_style() -> None:
+    """Set matplotlib's defaults for all figures of the course."""
+    mpl.rcParams.update(
+        {
+            "axes.prop_cycle": cycler(color=COLOURS) + cycler(linestyle=DASHES),
+            "axes.grid": True,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlesize": "medium",
+            "figure.constrained_layout.use": True,
+            "figure.figsize": (7.0, 4.0),
+            "font.size": 11,
+            "grid.alpha": 0.3,
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+        }
+    )
+
+
+def learning_curve(axes: Axes, x: ArrayLike, runs: ArrayLike, *, label: str) -> None:
+    """Draw the median over runs as a line and the middle half of the runs as a band.
+
+    Args:
+        axes: where to draw.
+        x: shape (points,), such as steps.
+        runs: shape (points, runs).
+        label: for the legend.
+
+    Raises:
+        ValueError: if the shapes don't fit together.
+    """
+    x, values = np.asarray(x), np.asarray(runs, dtype=np.float64)
+    if values.ndim != 2 or x.shape != values.shape[:1]:
+        raise ValueError(f"runs must have the shape (points, runs) with {x.shape} points, but has {values.shape}.")
+    low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=1)
+    (line,) = axes.plot(x, middle, label=label)
+    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+
+
+def exact_answer(axes: Axes, value: float, label: str = "exact answer") -> None:
+    """Draw the exact answer as a thin black line across the axes."""
+    axes.axhline(value, color="black", linestyle=(0, (6, 3)), linewidth=1.0, label=label)
+
+
+def draw_grid(axes: Axes, mdp: FiniteMDP, value: Tensor, policy: Tensor | None = None, *, title: str = "") -> None:
+    """Draw a value in each cell of a gridworld, on grey, and the actions of a policy as arrows.
+
+    Args:
+        axes: where to draw.
+        mdp: an MDP with a `drawing`.
+        value: one number a state, shape (S,); shown for live states.
+        policy: π, shape (S, A): each action is an arrow as long as its probability. None: no arrows.
+        title: of the axes.
+
+    Raises:
+        ValueError: if the MDP has no drawing, `value` has another shape, or a policy is given for actions that have no
+            direction.
+    """
+    if not mdp.drawing:
+        raise ValueError("draw_grid needs an MDP with a drawing; this one has none.")
+    if value.shape != (mdp.states,):
+        raise ValueError(f"value must have the shape ({mdp.states},), but has {tuple(value.shape)}.")
+    if policy is not None and not set(mdp.action_labels) <= ARROWS.keys():
+        raise ValueError(f"Arrows need the actions {sorted(ARROWS)}, but the MDP has {mdp.action_labels}.")
+    live = value[mdp.live]
+    shade = Normalize(live.min().item(), live.max().item() + 1e-12)
+    state = 0
+    for row, line in enumerate(mdp.drawing):
+        for column, character in enumerate(line):
+            corner = (column, -row - 1)
+            if character == "#":
+                axes.add_patch(Rectangle(corner, 1, 1, facecolor="0.25", edgecolor="0.25"))
+                continue
+            tint = plt.get_cmap("Greys")(0.45 * shade(value[state].item())) if mdp.live[state] else "white"
+            axes.add_patch(Rectangle(corner, 1, 1, facecolor=tint, edgecolor="0.6"))
+            if mdp.live[state]:
+                probabilities = [] if policy is None else policy[state].tolist()
+                _draw_cell(axes, corner, value[state].item(), mdp.action_labels, probabilities)
+            if character in "SGHC":
+                axes.text(column + 0.08, -row - 0.08, character, ha="left", va="top", fontsize="small", color="0.35")
+            state += 1
+    axes.set(xlim=(0, max(map(len, mdp.drawing))), ylim=(-len(mdp.drawing), 0), xticks=[], yticks=[], title=title)
+    axes.set_aspect("equal")
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+
+
+def _draw_cell(
+    axes: Axes, corner: tuple[int, int], value: float, labels: Sequence[str], policy: Sequence[float]
+) -> None:
+    x, y = corner
+    axes.text(x + 0.5, y + (0.24 if policy else 0.5), f"{value:.2f}", ha="center", va="center", fontsize="small")
+    for label, probability in zip(labels, policy, strict=False):
+        if probability > 0.01:
+            right, up = ARROWS[label]
+            length = 0.08 + 0.18 * probability
+            axes.annotate(
+                "",
+                xy=(x + 0.5 + right * length, y + 0.62 + up * length),
+                xytext=(x + 0.5, y + 0.62),
+                arrowprops={"arrowstyle": "-|>", "color": COLOURS[0], "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0},
+            )
