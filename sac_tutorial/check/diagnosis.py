@@ -194,10 +194,8 @@ class Exercise:
             return call(answer, self.parameters, arguments, self.changes)
 
         try:
-            with torch.random.fork_rng(
-                devices=[]
-            ):  # an answer that draws from the global generator gets the same draws
-                torch.manual_seed(0)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # an answer that draws from the global generator gets the same draws every time
                 return comparable(self.observe(guarded, *case.arguments), self._expected(case))
         except FaultFound as found:
             return found.fault
@@ -212,7 +210,8 @@ class Exercise:
         return self.observe(trusted, *case.arguments)
 
     def _right(self, case: Case, outcome: Outcome) -> bool:
-        return self._agree(outcome, comparable(self._expected(case), self._expected(case)))
+        expected = self._expected(case)
+        return self._agree(outcome, comparable(expected, expected))
 
     def _agree(self, one: Outcome, other: Outcome) -> bool:
         if isinstance(one, Fault) or isinstance(other, Fault):
@@ -257,7 +256,8 @@ class Exercise:
     def _finding(self, case: Case, outcome: Outcome) -> str:
         if isinstance(outcome, Fault):
             return f"Where {case.where}: {outcome.sentence}"
-        expected = comparable(self._expected(case), self._expected(case))
+        expected = self._expected(case)
+        expected = comparable(expected, expected)
         wrong = ~torch.isclose(outcome, expected, rtol=self.tolerance, atol=self.tolerance)
         entry = tuple(wrong.nonzero()[0].tolist())
         place = f"entry {list(entry)}; " if outcome.numel() > 1 else ""
