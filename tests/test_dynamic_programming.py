@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracles import (
+    FAST,
     best_of_all_policies,
     linear_program,
     mdps,
@@ -43,7 +44,6 @@ from sac_tutorial.equations import (
 )
 from sac_tutorial.mdp import FiniteMDP
 
-FAST = settings(max_examples=30, deadline=None)
 SEED, RATE = st.integers(0, 2**32 - 1), st.floats(0, 1)
 
 

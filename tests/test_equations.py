@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from oracles import FAST
 from torch import Tensor
 
 from sac_tutorial.equations import (
@@ -18,8 +19,6 @@ from sac_tutorial.equations import (
     taken_value,
     td_target,
 )
-
-FAST = settings(max_examples=40, deadline=None)
 
 
 def table(*rows: object) -> Tensor:

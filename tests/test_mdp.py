@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
-from hypothesis import given, settings
-from oracles import mdps, random_mdp, three_states
+from hypothesis import given
+from oracles import FAST, mdps, random_mdp, three_states
 from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
 from sac_tutorial.garnet import garnet
 from sac_tutorial.mdp import FiniteMDP, Outcome
-
-FAST = settings(max_examples=30, deadline=None)
 
 
 def generator(seed: int = 0) -> torch.Generator:
