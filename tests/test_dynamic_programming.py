@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ from sac_tutorial.equations import (
     greedy_policy,
     greedy_value,
 )
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.mdp import FiniteMDP, Outcome
 
 SEED, RATE = st.integers(0, 2**32 - 1), st.floats(0, 1)
 
@@ -59,6 +59,16 @@ def with_discount(mdp: FiniteMDP, discount: float, reward_scale: float = 1.0) ->
     return FiniteMDP(
         mdp.probability, mdp.next_state, mdp.reward * reward_scale, mdp.terminated, mdp.start_probability, discount
     )
+
+
+# What would hang comes first: everything after it relies on policy iteration's end.
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_policy_iteration_ends(seed: int) -> None:
+    mdp = random_mdp(seed, 5, 3, 4, 0.9)
+    assert len(list(islice(policy_iteration(mdp), 50))) < 50
+    assert len(list(islice(policy_iteration(mdp, policy=random_policy(seed, mdp)), 50))) < 50
 
 
 # Backups by hand
@@ -214,8 +224,7 @@ def test_every_error_is_below_both_bounds(mdp: FiniteMDP, seed: int, rate: float
 
 def test_the_bounds_are_tight_where_everything_moves_one_way() -> None:
     # One state that pays 1 for ever: errors are exactly γ^k · 2 and exactly the bound.
-    one = torch.ones(1, 1, 1, dtype=torch.float64)
-    mdp = FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), discount=0.5)
+    mdp = one_state_that_pays(1.0, 0.5)
     for count, sweep in zip(range(1, 11), value_iteration(mdp), strict=False):
         assert 2 - sweep.q.item() == sweep.error_bound == 2 * 0.5**count
 
@@ -276,6 +285,20 @@ def test_a_policy_that_is_already_best_is_kept() -> None:
     assert torch.equal(only.policy, policy)
 
 
+def test_a_state_keeps_its_best_policy_while_another_improves() -> None:
+    def stays(state: int, reward: float) -> list[Outcome]:
+        return [(1.0, state, reward, False)]
+
+    mdp = FiniteMDP.from_outcomes(
+        [[stays(0, 1.0), stays(0, 1.0)], [stays(1, 0.0), stays(1, 1.0)]],
+        start_probability=torch.tensor([0.5, 0.5], dtype=torch.float64),
+        discount=0.5,
+    )
+    first, second = policy_iteration(mdp, policy=torch.tensor([[0.25, 0.75], [0.25, 0.75]], dtype=torch.float64))
+    assert first.gain > 0
+    assert second.policy.tolist() == [[0.25, 0.75], [0, 1]]
+
+
 @pytest.mark.parametrize("discount", [0.5, 0.99, 0.9999])
 @pytest.mark.parametrize("scale", [1e-15, 1.0, 1e12])
 def test_policy_iteration_does_not_depend_on_the_unit_of_reward(scale: float, discount: float) -> None:
@@ -290,6 +313,18 @@ def test_rewards_of_zero_have_value_zero() -> None:
     mdp = with_discount(three_states(), 0.9, 0.0)
     assert not optimal_q(mdp).any()
     assert len(list(policy_iteration(mdp))) == 1
+
+
+def one_state_that_pays(reward: float, discount: float) -> FiniteMDP:
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    return FiniteMDP(one, one.long() * 0, reward * one, one < 0, one.flatten(), discount)
+
+
+@pytest.mark.parametrize(("reward", "start"), [(1.0, 0.0), (0.0, 1e6), (1.0, 1e6), (-1e6, 1.0)])
+def test_the_slowest_contraction_still_arrives(reward: float, start: float) -> None:
+    mdp = one_state_that_pays(reward, 0.9)
+    *_, last = value_iteration(mdp, start=torch.tensor([[start]], dtype=torch.float64), tolerance=1e-4)
+    assert last.q.item() == pytest.approx(10 * reward, abs=1.01e-4)
 
 
 # Known answers
