@@ -309,6 +309,14 @@ def test_episodes_show_the_true_next_state_and_stand_at_a_new_start_after_an_end
         assert episodes.state.tolist() == states
 
 
+def test_every_run_draws_its_own_starts() -> None:
+    mdp = certain()
+    first = Episodes(mdp, 1_000, generator(), time_limit=1)
+    assert chisquare(first.state.bincount()[list(STARTS)].numpy()).pvalue > 1e-6
+    first.step(torch.zeros(1_000, dtype=torch.int64))
+    assert chisquare(first.state.bincount()[list(STARTS)].numpy()).pvalue > 1e-6
+
+
 def test_episodes_without_a_limit_go_on() -> None:
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     episodes = Episodes(FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), 0.9), 2, generator())
@@ -542,6 +550,7 @@ def test_a_next_value_of_another_shape_is_refused() -> None:
         (constant_step, "big", TypeError, "size must be a number, but is 'big'"),
         (polynomial_step, 0, ValueError, "exponent must be positive and finite, but is 0"),
         (polynomial_step, -1, ValueError, "exponent must be positive"),
+        (polynomial_step, math.inf, ValueError, "exponent must be positive and finite, but is inf"),
         (polynomial_step, None, TypeError, "exponent must be a number, but is None"),
     ],
 )
