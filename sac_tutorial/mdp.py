@@ -130,15 +130,20 @@ class FiniteMDP:
 
     # Sizes, and the same model as matrices
 
-    @property
+    @cached_property
     def states(self) -> int:
         """S, the number of states."""
         return self.probability.shape[0]
 
-    @property
+    @cached_property
     def actions(self) -> int:
         """A, the number of actions."""
         return self.probability.shape[1]
+
+    @cached_property
+    def outcomes(self) -> int:
+        """K, the number of outcomes of each state and action, padding included."""
+        return self.probability.shape[2]
 
     @cached_property
     def expected_reward(self) -> Tensor:
@@ -166,7 +171,7 @@ class FiniteMDP:
 
         Rows of outcomes are this layout already; 32-bit indices halve what a sweep has to read.
         """
-        pairs, outcomes = self.states * self.actions, self.probability.shape[2]
+        pairs, outcomes = self.states * self.actions, self.outcomes
         with warnings.catch_warnings():  # PyTorch calls its CSR layout "beta", and an unchecked one unchecked
             warnings.simplefilter("ignore", UserWarning)
             return torch.sparse_csr_tensor(
@@ -198,7 +203,7 @@ class FiniteMDP:
     def start(self, runs: int, generator: torch.Generator) -> Tensor:
         """Draw the first state of `runs` episodes from the start distribution: int64, shape (runs,)."""
         if self._only_start is not None:
-            return self._only_start.repeat(runs)  # nothing to draw
+            return torch.full((runs,), self._only_start)  # nothing to draw
         return torch.searchsorted(self._start_boundaries, torch.rand(runs, generator=generator).double(), right=True)
 
     def sample(self, state: Tensor, action: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -216,7 +221,7 @@ class FiniteMDP:
         pair = torch.add(action, state, alpha=self.actions)
         draw = torch.rand((len(pair), 1), generator=generator, dtype=torch.float64)
         passed = self._boundaries.index_select(0, pair) <= draw
-        outcome = torch.add(passed.sum(-1), pair, alpha=self.probability.shape[2])
+        outcome = torch.add(passed.sum(-1), pair, alpha=self.outcomes)
         return self.next_state.take(outcome), self.reward.take(outcome), self.terminated.take(outcome)
 
     @cached_property
@@ -228,9 +233,9 @@ class FiniteMDP:
         return _cumulative(self.start_probability)
 
     @cached_property
-    def _only_start(self) -> Tensor | None:
-        possible = self.start_probability.nonzero().flatten()
-        return possible if len(possible) == 1 else None
+    def _only_start(self) -> int | None:
+        possible: list[int] = self.start_probability.nonzero().flatten().tolist()
+        return possible[0] if len(possible) == 1 else None
 
     def exploring_starts(self) -> Self:
         """Return the same MDP with episodes that start in a live state drawn uniformly."""

@@ -25,9 +25,7 @@ StepSize = Callable[[Tensor], Tensor]
 
 Arguments = ParamSpec("Arguments")
 
-# Numbers as tensors: as plain numbers they would be wrapped into tensors again at each step.
-ZERO, ONE = torch.tensor([0, 1])
-NEVER = torch.tensor(-1.0)  # a score below every draw
+NEVER = torch.tensor(-1.0)  # a score below every draw; a tensor, since a number would be wrapped into one at each step
 
 
 # Step sizes
@@ -106,7 +104,7 @@ class Episodes:
         self.time_limit = None if time_limit is None else positive_integer("time_limit", time_limit)
         self.state = mdp.start(runs, generator)
         self.ended = torch.zeros(runs, dtype=torch.bool)
-        self.left = torch.full((runs,), self.time_limit or 0)  # steps until the limit
+        self.clock, self.deadline = 0, torch.full((runs,), self.time_limit or 0)
 
     def step(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Take one step in every run.
@@ -121,9 +119,9 @@ class Episodes:
         next_state, reward, terminated = self.mdp.sample(self.state, action, self.generator)
         self.ended = terminated
         if self.time_limit is not None:
-            self.left.sub_(ONE)
-            self.ended = terminated | (self.left == ZERO)
-            self.left.masked_fill_(self.ended, self.time_limit)
+            self.clock += 1
+            self.ended = terminated | (self.deadline == self.clock)
+            self.deadline.masked_fill_(self.ended, self.clock + self.time_limit)
         self.state = torch.where(self.ended, self.mdp.start(self.runs, self.generator), next_state)
         return next_state, reward, terminated
 
@@ -149,7 +147,7 @@ class Tables:
             self.values = torch.zeros(*shape, mdp.states, mdp.actions, dtype=torch.float64)
             self.visits = torch.zeros_like(self.values)
         self.begin = (mdp.states * torch.arange(math.prod(shape))).view(shape)
-        self._rows = self.values.view(-1, mdp.actions)
+        self._actions, self._rows = mdp.actions, self.values.view(-1, mdp.actions)
         self._flat_values, self._flat_visits = self.values.view(-1), self.visits.view(-1)
         self._one_each = torch.ones(shape[-1], dtype=torch.float64)
 
@@ -162,7 +160,7 @@ class Tables:
 
         Each of the R runs names another row.
         """
-        here = torch.add(action, row, alpha=self._rows.shape[1])
+        here = torch.add(action, row, alpha=self._actions)
         self._flat_visits.index_add_(0, here, self._one_each)
         error = target - self._flat_values.take(here)
         self._flat_values.index_add_(0, here, step_size(self._flat_visits.take(here)) * error)
@@ -181,9 +179,9 @@ def _without_autograd(
 
     @wraps(learner)
     def without_autograd(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Tensor]:
-        steps = learner(*args, **kwargs)
+        steps, without_gradients = learner(*args, **kwargs), torch.inference_mode()
         while True:
-            with torch.inference_mode():
+            with without_gradients:
                 tables = next(steps, None)
             if tables is None:
                 return

@@ -66,7 +66,7 @@ def test_sparse_and_dense_continuation_are_one_matrix(mdp: FiniteMDP) -> None:
 
 def test_labels_default_to_numbers() -> None:
     mdp = random_mdp(0, 3, 2, 4, 0.9)
-    assert (mdp.states, mdp.actions) == (3, 2)
+    assert (mdp.states, mdp.actions, mdp.outcomes) == (3, 2, 4)
     assert mdp.state_labels == ("0", "1", "2")
     assert mdp.action_labels == ("0", "1")
 
