@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
@@ -67,13 +68,15 @@ def exact_answer(axes: Axes, value: float, label: str = "exact answer") -> None:
     axes.axhline(value, color="black", linestyle=(0, (6, 3)), linewidth=1.0, label=label)
 
 
-def draw_grid(axes: Axes, mdp: FiniteMDP, value: Tensor, policy: Tensor | None = None, *, title: str = "") -> None:
-    """Draw a value in each cell of a gridworld, on grey, and the actions of a policy as arrows.
+def draw_grid(
+    axes: Axes, mdp: FiniteMDP, value: Tensor | None = None, policy: Tensor | None = None, *, title: str = ""
+) -> None:
+    """Draw a gridworld: a value in each cell, darker where it is higher, and the actions of a policy as arrows.
 
     Args:
         axes: where to draw.
         mdp: an MDP with a `drawing`.
-        value: one number a state, shape (S,); shown for live states.
+        value: one number a state, shape (S,); shown for live states. None: the bare map.
         policy: π, shape (S, A): each action is an arrow as long as its probability. None: no arrows.
         title: of the axes.
 
@@ -83,12 +86,12 @@ def draw_grid(axes: Axes, mdp: FiniteMDP, value: Tensor, policy: Tensor | None =
     """
     if not mdp.drawing:
         raise ValueError("draw_grid needs an MDP with a drawing; this one has none.")
-    if value.shape != (mdp.states,):
+    if value is not None and value.shape != (mdp.states,):
         raise ValueError(f"value must have the shape ({mdp.states},), but has {tuple(value.shape)}.")
     if policy is not None and not set(mdp.action_labels) <= ARROWS.keys():
         raise ValueError(f"Arrows need the actions {sorted(ARROWS)}, but the MDP has {mdp.action_labels}.")
-    live = value[mdp.live]
-    shade = Normalize(live.min().item(), live.max().item() + 1e-12)
+    shown = torch.zeros(mdp.states) if value is None else value
+    shade = Normalize(shown[mdp.live].min().item(), shown[mdp.live].max().item() + 1e-12)
     state = 0
     for row, line in enumerate(mdp.drawing):
         for column, character in enumerate(line):
@@ -96,11 +99,13 @@ def draw_grid(axes: Axes, mdp: FiniteMDP, value: Tensor, policy: Tensor | None =
             if character == "#":
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor="0.25", edgecolor="0.25"))
                 continue
-            tint = plt.get_cmap("Greys")(0.45 * shade(value[state].item())) if mdp.live[state] else "white"
+            live = bool(mdp.live[state])
+            tint = plt.get_cmap("Greys")(0.45 * shade(shown[state].item())) if live else "white"
             axes.add_patch(Rectangle(corner, 1, 1, facecolor=tint, edgecolor="0.6"))
-            if mdp.live[state]:
-                probabilities = [] if policy is None else policy[state].tolist()
-                _draw_cell(axes, corner, value[state].item(), mdp.action_labels, probabilities)
+            if live and value is not None:
+                axes.text(column + 0.5, -row - 0.76, f"{value[state]:.2f}", ha="center", va="center", fontsize="small")
+            if live and policy is not None:
+                _draw_arrows(axes, (column + 0.5, -row - 0.38), mdp.action_labels, policy[state].tolist())
             if character in "SGHC":
                 axes.text(column + 0.08, -row - 0.08, character, ha="left", va="top", fontsize="small", color="0.35")
             state += 1
@@ -110,18 +115,15 @@ def draw_grid(axes: Axes, mdp: FiniteMDP, value: Tensor, policy: Tensor | None =
     axes.spines[:].set_visible(False)
 
 
-def _draw_cell(
-    axes: Axes, corner: tuple[int, int], value: float, labels: Sequence[str], policy: Sequence[float]
-) -> None:
-    x, y = corner
-    axes.text(x + 0.5, y + (0.24 if policy else 0.5), f"{value:.2f}", ha="center", va="center", fontsize="small")
-    for label, probability in zip(labels, policy, strict=False):
+def _draw_arrows(axes: Axes, foot: tuple[float, float], labels: Sequence[str], policy: Sequence[float]) -> None:
+    x, y = foot
+    for label, probability in zip(labels, policy, strict=True):
         if probability > 0.01:
             right, up = ARROWS[label]
             length = 0.08 + 0.18 * probability
             axes.annotate(
                 "",
-                xy=(x + 0.5 + right * length, y + 0.62 + up * length),
-                xytext=(x + 0.5, y + 0.62),
+                xy=(x + right * length, y + up * length),
+                xytext=foot,
                 arrowprops={"arrowstyle": "-|>", "color": COLOURS[0], "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0},
             )
