@@ -109,7 +109,8 @@ def draw_grid(
             if character in "SGHC":
                 axes.text(column + 0.08, -row - 0.08, character, ha="left", va="top", fontsize="small", color="0.35")
             state += 1
-    axes.set(xlim=(0, max(map(len, mdp.drawing))), ylim=(-len(mdp.drawing), 0), xticks=[], yticks=[], title=title)
+    width, height, margin = max(map(len, mdp.drawing)), len(mdp.drawing), 0.03  # room for the outer frame
+    axes.set(xlim=(-margin, width + margin), ylim=(-height - margin, margin), xticks=[], yticks=[], title=title)
     axes.set_aspect("equal")
     axes.grid(False)
     axes.spines[:].set_visible(False)
