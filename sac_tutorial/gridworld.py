@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 
 from sac_tutorial._borders import number_in
-from sac_tutorial.mdp import FiniteMDP, Outcome
+from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.mdp_json import Outcome
 
 ACTIONS = ("left", "down", "right", "up")
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column) of each action: neighbours in the list are at right angles

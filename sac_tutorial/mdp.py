@@ -3,12 +3,12 @@
 For each state and action there are K outcomes (probability, next_state, reward, terminated), as Gymnasium's toy-text
 environments keep them. Averaging the target over the outcomes is dynamic programming; sampling one is Q-learning.
 
-May import: `_borders`. The drawn and the random makers live in `gridworld` and `garnet`, the player in `environment`.
+May import: `_borders`, `mdp_json`. The drawn and the random makers live in `gridworld` and `garnet`, the player in
+`environment`.
 """
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,7 @@ import torch
 from torch import Tensor
 
 from sac_tutorial._borders import number_in
-
-Outcome = tuple[float, int, float, bool]
-"""(probability, next_state, reward, terminated), in Gymnasium's order."""
+from sac_tutorial.mdp_json import Outcome, read_document
 
 TOY_TEXT_ACTIONS = {
     "FrozenLake": ("left", "down", "right", "up"),
@@ -341,47 +339,9 @@ class FiniteMDP:
         """
         path = Path(path)
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            return cls._from_document(document)
+            return cls.from_outcomes(**read_document(path))
         except (ValueError, TypeError) as error:  # JSONDecodeError is a ValueError
             raise ValueError(f"{path.name}: {error}") from error
-
-    @classmethod
-    def _from_document(cls, document: Any) -> Self:
-        _check_keys(
-            document,
-            "the file",
-            required={"discount", "states", "actions", "start", "outcomes"},
-            optional={"about", "drawing"},
-        )
-        states, actions = document["states"], document["actions"]
-        for key in ("states", "actions", "drawing"):
-            names = document.get(key, [])
-            if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-                raise ValueError(f"{key} must be a list of strings, but is {names!r}.")
-            if key != "drawing" and not names:
-                raise ValueError(f"{key} must name at least one, but is empty.")
-        number = {label: index for index, label in enumerate(states)}
-        _check_keys(document["outcomes"], "outcomes", required=set(states))
-        _check_keys(document["start"], "start", optional=set(states))
-        rows = []
-        for state in states:
-            _check_keys(document["outcomes"][state], f"outcomes.{state}", required=set(actions))
-            rows.append(
-                [
-                    _read_outcomes(document["outcomes"][state][action], f"outcomes.{state}.{action}", number)
-                    for action in actions
-                ]
-            )
-        start = [number_in(f"start.{state}", document["start"].get(state, 0.0), 0, 1) for state in states]
-        return cls.from_outcomes(
-            rows,
-            start_probability=torch.tensor(start, dtype=torch.float64),
-            discount=document["discount"],
-            state_labels=tuple(states),
-            action_labels=tuple(actions),
-            drawing=tuple(document.get("drawing", ())),
-        )
 
 
 def _cumulative(probability: Tensor) -> Tensor:
@@ -390,31 +350,3 @@ def _cumulative(probability: Tensor) -> Tensor:
     possible = (probability > 0).cumsum(-1)
     running[possible == possible[..., -1:]] = 1.0  # from the last possible outcome on
     return running
-
-
-def _check_keys(table: Any, where: str, *, required: Set[str] = frozenset(), optional: Set[str] = frozenset()) -> None:
-    if not isinstance(table, Mapping):
-        raise ValueError(f"{where} must be a table of keys and values, but is {table!r}.")
-    missing, unknown = required - table.keys(), table.keys() - required - optional
-    if missing:
-        raise ValueError(f"{where} lacks the key {min(missing)!r}; it needs {sorted(required)}.")
-    if unknown:
-        raise ValueError(f"{where} has the unknown key {min(unknown)!r}; known are {sorted(required | optional)}.")
-
-
-def _is_outcome(probability: Any, next_state: Any, reward: Any, terminated: Any) -> bool:
-    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (probability, reward))
-    return numbers and isinstance(next_state, str) and isinstance(terminated, bool)
-
-
-def _read_outcomes(entries: Any, where: str, number: Mapping[str, int]) -> list[Outcome]:
-    if not (isinstance(entries, list) and entries):
-        raise ValueError(f"{where} must be a list of at least one outcome, but is {entries!r}.")
-    outcomes = []
-    for entry in entries:
-        if not (isinstance(entry, list) and len(entry) == 4 and _is_outcome(*entry)):
-            raise ValueError(f"{where} must list [probability, next state, reward, true or false], but has {entry!r}.")
-        if entry[1] not in number:
-            raise ValueError(f"{where} leads to {entry[1]!r}, which is not among the states {sorted(number)}.")
-        outcomes.append((entry[0], number[entry[1]], entry[2], entry[3]))
-    return outcomes
