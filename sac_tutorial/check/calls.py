@@ -1,16 +1,19 @@
 """Calling a function that somebody else wrote, and turning all that can go wrong into a sentence.
 
-May import: torch.
+May import: NumPy, torch.
 """
 
 import copy
+import dis
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from types import CodeType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +35,22 @@ class Fault:
 
 
 NOTHING = "nothing"
-"""The kind of fault of a function that returns nothing: all cases alike, and the exercise was not attempted yet."""
+"""The kind of fault of a function that returns nothing, or leaves as it was what it must change."""
+RAISED = "raised "
+"""How the kind of fault of a function that raises begins; then comes the name of the exception."""
+UNWRITTEN = "unwritten"
+"""The kind of fault of a function that raises NotImplementedError."""
+
+PAIR = "Is there a pair (values, indices), as max(-1) gives, in place of a tensor? Take .values, or use amax."
+ADVICE = {
+    "Dimension out of range": "Count the axis from the end: -1.",
+    "Boolean value of Tensor with more than one": "`if`, `not` and Python's max ask for one truth, and here are several: "
+    "for tensors there are torch.where, ~ and amax.",
+    "only integer tensors of a single element": PAIR,
+    "can't multiply sequence": PAIR,
+    "torch.return_types": PAIR,
+}
+"""What to say to an exception whose message contains one of these."""
 
 
 class FaultFound(Exception):
@@ -41,6 +59,19 @@ class FaultFound(Exception):
     def __init__(self, kind: str, sentence: str) -> None:
         super().__init__(sentence)
         self.fault = Fault(kind, sentence)
+
+
+def _stub() -> None: ...
+
+
+def is_stub(answer: Answer) -> bool:
+    """Say whether nothing was written into a function: its body is `...`, `pass` or a docstring."""
+    code = getattr(answer, "__code__", None)
+    return code is not None and _operations(code) == _operations(_stub.__code__)
+
+
+def _operations(code: CodeType) -> list[str]:
+    return [step.opname for step in dis.get_instructions(code) if step.opname != "NOP"]
 
 
 def check_signature(answer: Any, parameters: Sequence[str]) -> None:
@@ -82,28 +113,38 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
             warnings.simplefilter("ignore")
             result = answer(*given)
     except NotImplementedError:
-        raise FaultFound(NOTHING, "it raises NotImplementedError.") from None
+        raise FaultFound(UNWRITTEN, "your function raises NotImplementedError.") from None
     except Exception as error:  # a stranger's function may raise anything
         said = " ".join(str(error).split())
         said = said if len(said) <= 200 else said[:200] + " …"
-        raise FaultFound(
-            f"raised {type(error).__name__}", f"your function raised {type(error).__name__}{': ' if said else ''}{said}"
-        ) from None
+        said = f"your function raised {type(error).__name__}{': ' if said else ''}{said}"
+        advice = next(
+            (f"{'' if said[-1] in '.!?' else '.'} {what}" for sign, what in ADVICE.items() if sign in said), ""
+        )
+        raise FaultFound(f"{RAISED}{type(error).__name__}", said + advice) from None
     for name, before, after in zip(parameters, arguments, given, strict=True):
         if name != changes and not _same(before, after):
             raise FaultFound(
                 f"changed {name}",
-                f"your function changes {name}, which belongs to its caller: write x = x + y, which makes a new tensor, "
-                "in place of x += y and of functions whose name ends in _.",
+                f"your function changes {name}, which belongs to its caller: x += y, x[...] = y and functions whose name "
+                "ends in _ do that. Write x = x + y, which makes a new tensor, or work on x.clone().",
             )
     if changes is None:
         if result is None or result is Ellipsis:
-            raise FaultFound(NOTHING, "your function returns nothing.")
+            raise FaultFound(
+                NOTHING,
+                "your function returns nothing: does every way through it end in a `return`? print shows a number, but does "
+                "not hand it over.",
+            )
         return result
     place = list(parameters).index(changes)
     if _same(arguments[place], given[place]):
         if result is None or result is Ellipsis:
-            raise FaultFound(NOTHING, f"your function leaves {changes} as it was.")
+            raise FaultFound(
+                NOTHING,
+                f"your function leaves {changes} as it was: an entry that was looked up, old = {changes}[…], is a copy; assign "
+                f"to {changes}[…] itself.",
+            )
         raise FaultFound(
             "not in place",
             f"your function leaves {changes} as it was and returns something new: write the result into {changes} itself.",
@@ -124,15 +165,16 @@ def comparable(result: Any, expected: Any) -> Tensor:
     if not isinstance(expected, Tensor):
         return _whole_number(result)
     if not isinstance(result, Tensor):
-        raise FaultFound("type", f"your function must return a tensor, but it returns {_a(result)}.")
+        advice = "; is there an .item()?" if type(result) is float else "."
+        raise FaultFound("type", f"your function must return a tensor, but it returns {_a(result)}{advice}")
     if result.dtype != expected.dtype:
         right = str(expected.dtype).removeprefix("torch.")
         wrong = str(result.dtype).removeprefix("torch.")
-        advice = (
-            "; is there a tensor that was made without dtype=torch.float64, or a .float()?"
-            if wrong == "float32"
-            else "."
-        )
+        advice = "."
+        if wrong == "float32" and right == "float64":
+            advice = "; is there a tensor that was made without dtype=torch.float64, or a .float()?"
+        if right == "int64":
+            advice = "; actions are numbers of columns, as argmax gives them, while max gives values."
         raise FaultFound("dtype", f"your function must return {right} numbers, but it returns {wrong}{advice}")
     if result.shape != expected.shape:
         raise FaultFound(f"shape {tuple(result.shape)}", _shape_sentence(tuple(result.shape), tuple(expected.shape)))
@@ -156,14 +198,17 @@ def _whole_number(result: Any) -> Tensor:
 
 
 def _shape_sentence(found: tuple[int, ...], right: tuple[int, ...]) -> str:
-    sentence = f"your answer has the shape {found}, but {right} is expected"
-    if right and found == (*right, right[-1]):
-        return (
-            f"{sentence}. A column of shape {(*right, 1)} met a row of shape {right} and broadcasting made a whole table of "
-            "them, without a complaint: look for keepdim=True, unsqueeze or [:, None]."
-        )
+    sentence = f"your answer has the shape {found}, but {right if right else '(), one number,'} is expected"
     if found == (*right, 1):
-        return f"{sentence}: there is one axis too many; look for keepdim=True, unsqueeze or [:, None]."
+        return f"{sentence}: there is one axis too many; look for keepdim=True, unsqueeze, [:, None] or an index of that shape."
+    if right and right[-1] > 1 and found == (*right, right[-1]):
+        return (
+            f"{sentence}. There are several ways to such a table: a column of shape {(*right, 1)} met a row of shape {right} "
+            "(look for keepdim=True, unsqueeze, [:, None]), a matrix product (@), an index such as [:, best]; or an axis "
+            "that must vanish is still there."
+        )
+    if found[:-1] == right:
+        return f"{sentence}: there is one axis too many; which axis must vanish?"
     return f"{sentence}."
 
 
@@ -172,6 +217,10 @@ def _a(thing: Any) -> str:
         return repr(thing)
     if isinstance(thing, Tensor):
         return f"a tensor of shape {tuple(thing.shape)}"
+    if isinstance(thing, np.ndarray | np.generic):
+        return "a NumPy array" if isinstance(thing, np.ndarray) else "a NumPy number"
+    if isinstance(thing, tuple) and hasattr(thing, "values") and hasattr(thing, "indices"):
+        return "a pair (values, indices): take .values, or use amax"
     name = type(thing).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 

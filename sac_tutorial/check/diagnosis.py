@@ -3,7 +3,8 @@
 An exercise is a reference answer, *cases* that each isolate one factor of the equation, and *misconceptions*: whole wrong
 answers that people really write, each with the hint that it earns. A wrong answer that agrees with a misconception in every
 case gets the misconception's hint. Any other wrong answer, with two mistakes in it for instance, gets the hint of the first
-case that it fails, or of the misconception that agrees with it there and, of all such, in most other cases.
+case that it fails, or of the misconception that agrees with it there and, of all such, in most other cases; that one case may
+be a coincidence, and the text says so.
 
 To add an exercise of your own, write these three down:
 
@@ -36,23 +37,37 @@ To add an exercise of your own, write these three down:
 >>> rectangle_area(area).score
 1.0
 
-`rehearse` raises if the reference fails, if a misconception passes, or if two misconceptions can't be told apart: call it
-in a test. The reference and the misconceptions can be imported, and read, by whoever takes the exercise. That is as it should
-be for learning; it is not exam-proof.
+`rehearse` raises if the reference fails, if a misconception passes or can't be told from another, or if it does nothing but
+raise: call it in a test. The reference and the misconceptions can be imported, and read, by whoever takes the exercise.
+That is as it should be for learning; it is not exam-proof.
 
 May import: `calls`, `records`, torch.
 """
 
 import inspect
+import io
 import textwrap
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sac_tutorial.check.calls import NOTHING, Answer, Fault, FaultFound, call, check_signature, comparable
+from sac_tutorial.check.calls import (
+    NOTHING,
+    RAISED,
+    UNWRITTEN,
+    Answer,
+    Fault,
+    FaultFound,
+    call,
+    check_signature,
+    comparable,
+    is_stub,
+)
 from sac_tutorial.check.records import Verdict, record
 
 Outcome = Tensor | Fault
@@ -60,6 +75,14 @@ Outcome = Tensor | Fault
 
 Observe = Callable[..., Any]
 """From a function and the arguments of a case to what is compared. The default calls the function once."""
+
+PRINTED = 1_000
+"""So many characters of what the learner's function prints are shown; some checks call it thousands of times."""
+
+
+def table(*rows: Any) -> Tensor:
+    """Return a float64 tensor: of rows, or of the numbers of one row."""
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class Misconception:
     name: str
     answer: Answer
     hint: str
-    outcomes: tuple[Tensor, ...] | None = None
+    outcomes: tuple[Outcome, ...] | None = None
 
 
 class Exercise:
@@ -108,6 +131,7 @@ class Exercise:
         observe: for what can't be compared entry by entry, such as random actions: called with a guarded version of the
             function and the arguments of a case, it returns what is compared, for instance frequencies.
         tolerance: how far an entry may be from what is expected, relative and absolute.
+        likeness: the same for two wrong answers that count as alike, where both are left to chance. None: `tolerance`.
 
     Raises:
         ValueError: for an exercise without cases.
@@ -123,57 +147,39 @@ class Exercise:
         changes: str | None = None,
         observe: Observe | None = None,
         tolerance: float = 1e-5,
+        likeness: float | None = None,
     ) -> None:
         if not cases:
             raise ValueError(f"The exercise {name!r} needs at least one case.")
-        self.name, self.reference, self.cases, self.misconceptions = (
-            name,
-            reference,
-            tuple(cases),
-            tuple(misconceptions),
-        )
-        self.changes, self.observe, self.tolerance = changes, observe or _call_once, tolerance
+        self.name, self.reference = name, reference
+        self.cases, self.misconceptions = tuple(cases), tuple(misconceptions)
+        self.changes, self.observe = changes, observe or _call_once
+        self.tolerance, self.likeness = tolerance, tolerance if likeness is None else likeness
         self.parameters = tuple(inspect.signature(reference).parameters)
         self._believed: dict[str, list[Outcome]] = {}
 
     def __call__(self, answer: Answer) -> Verdict:
-        """Check the learner's function; never raises, whatever the function does (short of an interrupt)."""
-        return record(self._judge(answer))
+        """Check the learner's function and keep the verdict for the report.
 
-    def rehearse(self) -> None:
-        """Check the exercise itself.
-
-        Raises:
-            ValueError: if the reference fails, a misconception passes, or two misconceptions or hints are alike.
+        Whatever the function raises becomes a sentence, short of an interrupt: a loop that never ends must be interrupted.
         """
-        if self._judge(self.reference).score < 1:
-            raise ValueError(f"The reference of {self.name} fails: {self._judge(self.reference)}")
-        for misconception in self.misconceptions:
-            outcomes = self._outcomes(misconception.answer)
-            if all(self._right(case, outcome) for case, outcome in zip(self.cases, outcomes, strict=True)):
-                raise ValueError(f"The misconception {misconception.name!r} of {self.name} passes every case.")
-            if not all(map(self._agree, outcomes, self._outcomes_of(misconception))):
-                raise ValueError(
-                    f"The misconception {misconception.name!r} of {self.name} gives other outcomes than noted."
-                )
-            others = [other.name for other in self._recognised(outcomes) if other is not misconception]
-            if others:
-                raise ValueError(f"No case of {self.name} tells {misconception.name!r} from {others[0]!r}.")
-        hints = [case.hint for case in self.cases] + [misconception.hint for misconception in self.misconceptions]
-        if len(set(hints)) < len(hints):
-            raise ValueError(f"Two cases or misconceptions of {self.name} have the same hint.")
+        with redirect_stdout(io.StringIO()) as output:
+            verdict = record(self.judge(answer))
+        printed = output.getvalue()
+        print(printed if len(printed) <= PRINTED else f"{printed[:PRINTED]}\n… and so on.\n", end="")
+        return verdict
 
-    def _judge(self, answer: Answer) -> Verdict:
+    def judge(self, answer: Answer) -> Verdict:
+        """Check a function, as a call does, but keep no record of it."""
         try:
             check_signature(answer, self.parameters)
         except FaultFound as found:
             return Verdict(self.name, 0.0, self._text(f"✗ {self.name}: {found.fault.sentence}"))
         outcomes = self._outcomes(answer)
-        faults = [outcome for outcome in outcomes if isinstance(outcome, Fault)]
-        if len(faults) == len(outcomes) and all(fault.kind == NOTHING for fault in faults):
-            text = self._text(f"○ {self.name}: not attempted yet; {faults[0].sentence}")
-            return Verdict(self.name, 0.0, text, attempted=False)
-        right = [self._right(case, outcome) for case, outcome in zip(self.cases, outcomes, strict=True)]
+        kinds = {outcome.kind if isinstance(outcome, Fault) else "" for outcome in outcomes}
+        if kinds == {UNWRITTEN} or (kinds == {NOTHING} and is_stub(answer)):
+            return Verdict(self.name, 0.0, f"○ {self.name}: not attempted yet.", attempted=False)
+        right = self._right(outcomes)
         count, total = sum(right), len(right)
         if count == total:
             right_all = "right" if total == 1 else f"all {total} cases right"
@@ -181,42 +187,83 @@ class Exercise:
         first = right.index(False)
         text = self._text(
             f"✗ {self.name}: " + ("not right yet." if total == 1 else f"{count} of {total} cases right."),
-            self._finding(self.cases[first], outcomes[first]),
-            self._hint(outcomes, first, count),
+            self._finding(outcomes[first], first),
+            self._hint(outcomes, first),
         )
         return Verdict(self.name, count / total, text)
 
-    def _outcomes(self, answer: Answer) -> list[Outcome]:
-        return [self._outcome(answer, case) for case in self.cases]
+    def rehearse(self) -> None:
+        """Check the exercise itself.
 
-    def _outcome(self, answer: Answer, case: Case) -> Outcome:
-        def guarded(*arguments: Any) -> Any:
-            return call(answer, self.parameters, arguments, self.changes)
-
+        Raises:
+            ValueError: if the reference fails; if a misconception passes, raises in every case, gives other outcomes than
+                noted or can't be told from another; if two hints are alike.
+        """
         try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)  # an answer that draws from the global generator gets the same draws every time
-                return comparable(self.observe(guarded, *case.arguments), self._expected(case))
+            verdict = self.judge(self.reference)
         except FaultFound as found:
-            return found.fault
+            raise ValueError(f"The reference of {self.name} fails: {found.fault.sentence}") from None
+        if verdict.score < 1:
+            raise ValueError(f"The reference of {self.name} fails: {verdict}")
+        for misconception in self.misconceptions:
+            outcomes, what = (
+                self._outcomes(misconception.answer),
+                f"The misconception {misconception.name!r} of {self.name}",
+            )
+            if all(self._right(outcomes)):
+                raise ValueError(f"{what} passes every case.")
+            if all(map(_raised, outcomes)):
+                raise ValueError(f"{what} raises in every case, as any broken answer may.")
+            if not all(map(self._alike, outcomes, self._outcomes_of(misconception))):
+                raise ValueError(f"{what} gives other outcomes than noted.")
+            others = [other.name for other in self._recognised(outcomes) if other is not misconception]
+            if others:
+                raise ValueError(f"No case of {self.name} tells {misconception.name!r} from {others[0]!r}.")
+        hints = [case.hint for case in self.cases] + [misconception.hint for misconception in self.misconceptions]
+        if len(set(hints)) < len(hints):
+            raise ValueError(f"Two cases or misconceptions of {self.name} have the same hint.")
 
-    def _expected(self, case: Case) -> Any:
-        if case.expected is not None:
-            return case.expected
+    @cached_property
+    def _expected(self) -> list[Any]:
+        """What the reference returns in each case, in the type in which it returns it."""
 
         def trusted(*arguments: Any) -> Any:
             return call(self.reference, self.parameters, arguments, self.changes)
 
-        return self.observe(trusted, *case.arguments)
+        return [
+            self.observe(trusted, *case.arguments) if case.expected is None else case.expected for case in self.cases
+        ]
 
-    def _right(self, case: Case, outcome: Outcome) -> bool:
-        expected = self._expected(case)
-        return self._agree(outcome, comparable(expected, expected))
+    def _outcomes(self, answer: Answer) -> list[Outcome]:
+        def guarded(*arguments: Any) -> Any:
+            return call(answer, self.parameters, arguments, self.changes)
 
-    def _agree(self, one: Outcome, other: Outcome) -> bool:
+        def outcome(case: Case, expected: Any) -> Outcome:
+            try:
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(
+                        0
+                    )  # an answer that draws from the global generator gets the same draws every time
+                    return comparable(self.observe(guarded, *case.arguments), expected)
+            except FaultFound as found:
+                return found.fault
+
+        return list(map(outcome, self.cases, self._expected))
+
+    def _right(self, outcomes: list[Outcome]) -> list[bool]:
+        return [
+            not isinstance(outcome, Fault) and not self._wrong(outcome, expected).any()
+            for outcome, expected in zip(outcomes, self._expected, strict=True)
+        ]
+
+    def _wrong(self, outcome: Tensor, expected: Any) -> Tensor:
+        """Return which entries are wrong."""
+        return ~torch.isclose(outcome, comparable(expected, expected), rtol=self.tolerance, atol=self.tolerance)
+
+    def _alike(self, one: Outcome, other: Outcome) -> bool:
         if isinstance(one, Fault) or isinstance(other, Fault):
             return isinstance(one, Fault) and isinstance(other, Fault) and one.kind == other.kind
-        return torch.allclose(one, other, rtol=self.tolerance, atol=self.tolerance)
+        return torch.allclose(one, other, rtol=self.likeness, atol=self.likeness)
 
     def _outcomes_of(self, misconception: Misconception) -> list[Outcome]:
         if misconception.outcomes is not None:
@@ -226,42 +273,44 @@ class Exercise:
         return self._believed[misconception.name]
 
     def _recognised(self, outcomes: list[Outcome]) -> list[Misconception]:
-        """Return the misconceptions that agree with the answer in every case."""
+        """Return the misconceptions that agree with the answer in every case; exceptions alone tell nothing."""
         return [
             misconception
             for misconception in self.misconceptions
-            if all(map(self._agree, outcomes, self._outcomes_of(misconception)))
+            if not all(map(_raised, outcomes)) and all(map(self._alike, outcomes, self._outcomes_of(misconception)))
         ]
 
-    def _hint(self, outcomes: list[Outcome], first: int, count: int) -> str:
-        likely, fault = self._recognised(outcomes), outcomes[first]
-        if not likely and not isinstance(fault, Fault):
-            likely = self._resembles(outcomes, first)
-        if len(likely) == 1:
-            return likely[0].hint
-        if isinstance(fault, Fault) and (not count or fault.kind.startswith("changed")):
-            return ""  # what is special about the case has nothing to do with it
-        return self.cases[first].hint
+    def _hint(self, outcomes: list[Outcome], first: int) -> str:
+        """Return what to say to an answer whose first wrong case is number `first`."""
+        recognised, outcome = self._recognised(outcomes), outcomes[first]
+        if len(recognised) == 1:
+            return recognised[0].hint
+        if isinstance(outcome, Fault):
+            # If an earlier case was right, what is special about this one may well be the reason.
+            unrelated = first == 0 or outcome.kind == NOTHING or outcome.kind.startswith("changed")
+            return "" if unrelated else self.cases[first].hint
+        similar = self._resembles(outcomes, first)
+        return f"In this case at least: {similar[0].hint}" if len(similar) == 1 else self.cases[first].hint
 
     def _resembles(self, outcomes: list[Outcome], first: int) -> list[Misconception]:
         """Return the misconceptions that agree with the answer in its first wrong case and, of these, in most others."""
         agreement = {}
         for number, misconception in enumerate(self.misconceptions):
-            agrees = list(map(self._agree, outcomes, self._outcomes_of(misconception)))
-            if agrees[first]:
-                agreement[number] = sum(agrees)
+            alike = list(map(self._alike, outcomes, self._outcomes_of(misconception)))
+            if alike[first]:
+                agreement[number] = sum(alike)
         most = max(agreement.values(), default=0)
-        return [self.misconceptions[number] for number, agrees in agreement.items() if agrees == most]
+        return [self.misconceptions[number] for number, alike in agreement.items() if alike == most]
 
-    def _finding(self, case: Case, outcome: Outcome) -> str:
+    def _finding(self, outcome: Outcome, number: int) -> str:
+        where = f"Where {self.cases[number].where}"
         if isinstance(outcome, Fault):
-            return f"Where {case.where}: {outcome.sentence}"
-        expected = self._expected(case)
-        expected = comparable(expected, expected)
-        wrong = ~torch.isclose(outcome, expected, rtol=self.tolerance, atol=self.tolerance)
-        entry = tuple(wrong.nonzero()[0].tolist())
+            return f"{where}: {outcome.sentence}"
+        expected = self._expected[number]
+        entry = tuple(self._wrong(outcome, expected).nonzero()[0].tolist())
         place = f"entry {list(entry)}; " if outcome.numel() > 1 else ""
-        return f"Where {case.where} ({place}you: {_number(outcome[entry])}, expected: {_number(expected[entry])}):"
+        wanted = comparable(expected, expected)[entry]
+        return f"{where} ({place}you: {_number(outcome[entry])}, expected: {_number(wanted)}):"
 
     @staticmethod
     def _text(headline: str, *paragraphs: str) -> str:
@@ -269,6 +318,10 @@ class Exercise:
         for paragraph in paragraphs:
             lines += textwrap.wrap(paragraph, 100, initial_indent="  ", subsequent_indent="  ")
         return "\n".join(lines)
+
+
+def _raised(outcome: Outcome) -> bool:
+    return isinstance(outcome, Fault) and outcome.kind.startswith(RAISED)
 
 
 def _call_once(answer: Answer, *arguments: Any) -> Any:

@@ -12,13 +12,8 @@ import math
 import torch
 from torch import Tensor
 
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
 from sac_tutorial.equations import expected_value, td_target
-
-
-def _table(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.float64)
-
 
 # Exercise 1.1: the discounted return
 
@@ -35,27 +30,27 @@ discounted_return = Exercise(
     cases=[
         Case(
             "the only reward comes at once",
-            (_table(8.0, 0.0, 0.0), 0.5),
+            (table(8.0, 0.0, 0.0), 0.5),
             "What comes now is not discounted. Which power of γ stands before the first reward in (1.1)?",
         ),
         Case(
             "the only reward comes two steps later",
-            (_table(0.0, 0.0, 8.0), 0.5),
+            (table(0.0, 0.0, 8.0), 0.5),
             "Count the steps that this reward is away: each of them costs one factor γ.",
         ),
         Case(
             "every step pays",
-            (_table(1.0, 2.0, 4.0, 8.0), 0.5),
+            (table(1.0, 2.0, 4.0, 8.0), 0.5),
             "Each reward was right by itself. How do the discounted rewards become one number?",
         ),
         Case(
             "some rewards are negative",
-            (_table(-1.0, 4.0, -8.0), 0.5),
+            (table(-1.0, 4.0, -8.0), 0.5),
             "Costs are rewards too, with a minus sign; (1.1) treats them alike.",
         ),
         Case(
             "γ is 0",
-            (_table(3.0, 5.0, 7.0), 0.0),
+            (table(3.0, 5.0, 7.0), 0.0),
             "With γ = 0 only the present counts, and γ⁰ is 1 all the same.",
         ),
         Case(
@@ -91,6 +86,16 @@ discounted_return = Exercise(
             lambda reward, discount: _discounted_return(reward, discount).sum(),
             "Your answer is right for one episode, but adds all episodes into one number. Which axis is time?",
         ),
+        Misconception(
+            "only the first reward",
+            lambda reward, discount: reward[..., 0],
+            "Your answer is the first reward and nothing else. If you loop: does the `return` stand inside the loop?",
+        ),
+        Misconception(
+            "last reward lost",
+            lambda reward, discount: _discounted_return(reward[..., :-1], discount),
+            "Your answer leaves out the last reward. (1.1) has T terms, the last with k = T − 1: is there a range(T − 1)?",
+        ),
     ],
 )
 
@@ -98,35 +103,40 @@ discounted_return = Exercise(
 # Exercise 1.2: the value of a state under a policy
 
 
+def _state_value(q: Tensor, policy: Tensor) -> Tensor:
+    """Σ_a π(a|s) Q(s,a), equation (1.6)."""
+    return expected_value(q, policy)
+
+
 state_value = Exercise(
     "state_value",
-    lambda q, policy: expected_value(q, policy),
+    _state_value,
     cases=[
         Case(
             "the policy always takes the last action",
-            (_table(1.0, 5.0, 2.0), _table(0.0, 0.0, 1.0)),
+            (table(1.0, 5.0, 2.0), table(0.0, 0.0, 1.0)),
             "Actions that are never taken must not count, however good or bad they are.",
         ),
         Case(
             "one action is likelier than the others",
-            (_table(2.0, 8.0, 12.0), _table(0.5, 0.25, 0.25)),
+            (table(2.0, 8.0, 12.0), table(0.5, 0.25, 0.25)),
             "(1.6) is a weighted average: what is the weight of each Q?",
         ),
         Case(
             "all actions are equally likely",
-            (_table(3.0, 6.0, 12.0), torch.full((3,), 1 / 3, dtype=torch.float64)),
+            (table(3.0, 6.0, 12.0), torch.full((3,), 1 / 3, dtype=torch.float64)),
             "The weights sum to 1, so that the average lies between the smallest Q and the largest.",
         ),
         Case(
             "all values are negative",
-            (_table(-2.0, -4.0, -8.0), _table(0.5, 0.25, 0.25)),
+            (table(-2.0, -4.0, -8.0), table(0.5, 0.25, 0.25)),
             "An average of negative numbers is negative; is there an absolute value, or a maximum with 0?",
         ),
         Case(
             "there are four states with three actions each",
             (
-                _table([1.0, 5.0, 2.0], [2.0, 8.0, 4.0], [3.0, 6.0, 12.0], [0.0, 1.0, 2.0]),
-                _table([0.0, 0.0, 1.0], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [1.0, 0.0, 0.0]),
+                table([1.0, 5.0, 2.0], [2.0, 8.0, 4.0], [3.0, 6.0, 12.0], [0.0, 1.0, 2.0]),
+                table([0.0, 0.0, 1.0], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [1.0, 0.0, 0.0]),
             ),
             "There must be one value a state. Which axis holds the actions, and must vanish?",
         ),
@@ -134,7 +144,7 @@ state_value = Exercise(
             "two runs stand in front of the states",
             (
                 torch.arange(24, dtype=torch.float64).view(2, 4, 3),
-                _table([0.0, 0.0, 1.0], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [1.0, 0.0, 0.0]).expand(2, 4, 3),
+                table([0.0, 0.0, 1.0], [0.5, 0.25, 0.25], [0.25, 0.25, 0.5], [1.0, 0.0, 0.0]).expand(2, 4, 3),
             ),
             "The actions are on the last axis, whatever stands in front of it: count it from the end, as -1.",
         ),
@@ -193,20 +203,20 @@ def _outcomes(*outcomes: tuple[float, int, float, bool]) -> tuple[Tensor, Tensor
     return probability.double(), next_state, reward.double(), terminated
 
 
-_THREE_VALUES = _table(4.0, 10.0, -6.0)
+_THREE_VALUES = table(4.0, 10.0, -6.0)
 
 expected_backup = Exercise(
     "expected_backup",
     _expected_backup,
     cases=[
         Case(
-            "a single outcome is possible and the episode goes on",
-            (*_outcomes((1.0, 1, 2.0, False)), _THREE_VALUES, 0.5),
+            "one outcome is listed twice and the episode goes on",
+            (*_outcomes((0.75, 1, 2.0, False), (0.25, 1, 2.0, False)), _THREE_VALUES, 0.5),
             "With one outcome, Q is its target (1.8): the reward, and the discounted value of the state it leads to.",
         ),
         Case(
             "three rewards are unequally likely",
-            (*_outcomes((0.5, 1, 4.0, False), (0.25, 1, 8.0, False), (0.25, 1, 16.0, False)), _THREE_VALUES, 0.0),
+            (*_outcomes((0.5, 1, 4.0, False), (0.25, 1, 8.0, False), (0.25, 1, 24.0, False)), _THREE_VALUES, 0.0),
             "γ is 0 here: Q is the average reward, each outcome weighed by its probability.",
         ),
         Case(
@@ -227,74 +237,80 @@ expected_backup = Exercise(
         Case(
             "there are two states, three actions and two outcomes",
             (
-                _table(
+                table(
                     [[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]],
                     [[0.75, 0.25], [0.5, 0.5], [0.0, 1.0]],
                 ),
                 torch.tensor([[[0, 1], [1, 1], [0, 1]], [[1, 0], [0, 0], [1, 0]]]),
-                _table([[1.0, 2.0], [0.0, 4.0], [3.0, 5.0]], [[-1.0, 1.0], [2.0, 0.0], [7.0, -2.0]]),
+                table([[1.0, 2.0], [0.0, 4.0], [3.0, 5.0]], [[-1.0, 1.0], [2.0, 0.0], [7.0, -2.0]]),
                 torch.tensor(
                     [[[False, True], [False, False], [True, False]], [[False, False], [True, False], [False, True]]]
                 ),
-                _table(8.0, -4.0),
-                0.5,
+                table(8.0, -4.0),
+                0.9,
             ),
             "The result has one entry for each state and action. Which axis holds the outcomes, and must vanish?",
         ),
     ],
+    # Below: p, s, r, d and v are the probabilities, next states, rewards, ends and values; g is the discount.
     misconceptions=[
         Misconception(
             "mask dropped",
-            lambda probability, next_state, reward, terminated, value, discount: expected_value(
-                reward + discount * value[next_state], probability
-            ),
+            lambda p, s, r, d, v, g: expected_value(r + g * v[s], p),
             "Your answer still contains the value of the next state where the episode has ended. Which factor of (1.8) forbids "
             "it?",
         ),
         Misconception(
-            "plain mean over the outcomes",
-            lambda probability, next_state, reward, terminated, value, discount: td_target(
-                reward, terminated, value[next_state], discount
-            ).mean(-1),
-            "Your answer weighs all outcomes alike. A rare fall must count less than a sure step: what does p_k do in (1.9)?",
-        ),
-        Misconception(
-            "sum over the outcomes without probabilities",
-            lambda probability, next_state, reward, terminated, value, discount: td_target(
-                reward, terminated, value[next_state], discount
-            ).sum(-1),
-            "Your answer adds the targets of all outcomes, but only one of them will happen. What is each multiplied by in "
-            "(1.9)?",
-        ),
-        Misconception(
-            "γ on the reward too",
-            lambda probability, next_state, reward, terminated, value, discount: expected_value(
-                discount * (reward + ~terminated * value[next_state]), probability
-            ),
-            "Your answer discounts the reward as well. The reward comes now; only what comes after it is a step away.",
-        ),
-        Misconception(
-            "the likeliest outcome only",
-            lambda probability, next_state, reward, terminated, value, discount: (
-                td_target(reward, terminated, value[next_state], discount)
-                .gather(-1, probability.argmax(-1, keepdim=True))
-                .squeeze(-1)
-            ),
-            "Your answer follows the likeliest outcome only, as if the others never happened. (1.9) averages over all of them.",
+            "mask upside-down",
+            lambda p, s, r, d, v, g: expected_value(td_target(r, ~d, v[s], g), p),
+            "Your answer adds the future exactly where the episode has ended. (1.8) has 1 − d there: which of terminated and "
+            "~terminated is that?",
         ),
         Misconception(
             "the mask wipes the last reward",
-            lambda probability, next_state, reward, terminated, value, discount: expected_value(
-                ~terminated * (reward + discount * value[next_state]), probability
-            ),
+            lambda p, s, r, d, v, g: expected_value(~d * (r + g * v[s]), p),
             "Your answer loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
             "before V(s′) alone.",
         ),
         Misconception(
+            "the future forgotten",
+            lambda p, s, r, d, v, g: expected_value(r, p),
+            "Your answer is the average reward of one step. What does (1.8) add to the reward?",
+        ),
+        Misconception(
+            "γ on the reward too",
+            lambda p, s, r, d, v, g: expected_value(g * (r + ~d * v[s]), p),
+            "Your answer discounts the reward as well. The reward comes now; only what comes after it is a step away.",
+        ),
+        Misconception(
+            "γ forgotten",
+            lambda p, s, r, d, v, g: expected_value(td_target(r, d, v[s], 1.0), p),
+            "Your answer does not discount: what comes a step later counts in full. Where is γ?",
+        ),
+        Misconception(
+            "plain mean over the outcomes",
+            lambda p, s, r, d, v, g: td_target(r, d, v[s], g).mean(-1),
+            "Your answer weighs all outcomes alike. A rare fall must count less than a sure step: what does p_k do in (1.9)?",
+        ),
+        Misconception(
+            "sum over the outcomes without probabilities",
+            lambda p, s, r, d, v, g: td_target(r, d, v[s], g).sum(-1),
+            "Your answer adds the targets of all outcomes, but only one of them will happen. What is each multiplied by in "
+            "(1.9)?",
+        ),
+        Misconception(
+            "mean of the weighted targets",
+            lambda p, s, r, d, v, g: (p * td_target(r, d, v[s], g)).mean(-1),
+            "Your answer weighs each target by its probability, and then divides by their number as well: mean or sum?",
+        ),
+        Misconception(
+            "the likeliest outcome only",
+            lambda p, s, r, d, v, g: td_target(r, d, v[s], g).gather(-1, p.argmax(-1, keepdim=True)).squeeze(-1),
+            "Your answer follows the likeliest outcome only, as if the others never happened. (1.9) averages over all of them.",
+        ),
+        Misconception(
             "the value of the state itself",
-            lambda probability, next_state, reward, terminated, value, discount: expected_value(
-                td_target(reward, terminated, value.view(-1, 1, 1), discount), probability
-            ),
+            lambda p, s, r, d, v, g: expected_value(td_target(r, d, v.view(-1, 1, 1), g), p),
             "Your answer uses the value of the state that is left, not of the state that is reached: index V with next_state.",
         ),
     ],
@@ -334,6 +350,11 @@ sweeps_needed = Exercise(
             "the first error is within the tolerance already",
             (0.9, 0.5, 0.2),
             "Nothing has to be done, and nobody can do a negative number of sweeps.",
+        ),
+        Case(
+            "the first error is exactly the tolerance",
+            (0.9, 0.5, 0.5),
+            "At most the tolerance: equal to it is good enough, and takes no sweep at all.",
         ),
         Case(
             "γ is 0.99",
@@ -412,25 +433,30 @@ solve_policy = Exercise(
     cases=[
         Case(
             "every step ends the episode",
-            (_table([0.75, 0.25], [0.5, 0.5]), _table([4.0, 8.0], [1.0, 3.0]), torch.zeros(2, 2, 2).double(), 0.5),
+            (table([0.75, 0.25], [0.5, 0.5]), table([4.0, 8.0], [1.0, 3.0]), torch.zeros(2, 2, 2).double(), 0.5),
             "Nothing follows, so that V is r^π: the rewards of the actions, averaged over the policy.",
         ),
         Case(
             "state 0 leads to state 1, where the episode ends",
-            (_table([1.0], [1.0]), _table([1.0], [4.0]), _table([[0.0, 1.0]], [[0.0, 0.0]]), 0.5),
+            (table([1.0], [1.0]), table([1.0], [4.0]), table([[0.0, 1.0]], [[0.0, 0.0]]), 0.5),
             "There is one action, so that the policy plays no role. What does V(0) owe to V(1), and the other way round?",
         ),
         Case(
             "a state leads back to itself half of the time",
-            (_table([1.0]), _table([3.0]), _table([[0.5]]), 0.8),
+            (table([1.0]), table([3.0]), table([[0.5]]), 0.8),
             "Here V = 3 + 0.8 · ½ · V. It contains itself: solve for it.",
+        ),
+        Case(
+            "an episode ends in one step of sixteen only",
+            (table([1.0]), table([1.0]), table([[0.9375]]), 0.96),
+            "Here V = 1 + 0.9 · V. The future is long: how many sweeps would (1.14) ask for, if you iterate?",
         ),
         Case(
             "the actions pay alike but lead elsewhere",
             (
-                _table([0.75, 0.25], [0.5, 0.5]),
-                _table([2.0, 2.0], [6.0, 6.0]),
-                _table([[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
+                table([0.75, 0.25], [0.5, 0.5]),
+                table([2.0, 2.0], [6.0, 6.0]),
+                table([[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]),
                 0.5,
             ),
             "Which action is taken decides where it leads: P̃ too is averaged over the policy, state by state.",
@@ -438,9 +464,9 @@ solve_policy = Exercise(
         Case(
             "three states lead to one another",
             (
-                _table([0.75, 0.25], [0.5, 0.5], [0.25, 0.75]),
-                _table([1.0, -1.0], [0.0, 4.0], [2.0, 8.0]),
-                _table(
+                table([0.75, 0.25], [0.5, 0.5], [0.25, 0.75]),
+                table([1.0, -1.0], [0.0, 4.0], [2.0, 8.0]),
+                table(
                     [[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]],
                     [[0.25, 0.25, 0.5], [0.0, 0.0, 0.5]],
                     [[0.5, 0.0, 0.0], [0.0, 1.0, 0.0]],
@@ -450,57 +476,48 @@ solve_policy = Exercise(
             "Write (1.11) for each of the three states, bring the terms with V to the left, and compare with (1.17).",
         ),
     ],
+    # Below: pi, r and p are the policy, the expected rewards and the continuation matrix; g is the discount.
     misconceptions=[
         Misconception(
             "transposed chain",
-            lambda policy, expected_reward, continuation_matrix, discount: _solve(
-                _chain(policy, continuation_matrix).T, expected_value(expected_reward, policy), discount
-            ),
+            lambda pi, r, p, g: _solve(_chain(pi, p).T, expected_value(r, pi), g),
             "Your answer lets value flow forwards, from the state that is left to the state that is reached: P̃^π is "
             "transposed. Rows are where a step starts.",
         ),
         Misconception(
+            "1 for I",
+            lambda pi, r, p, g: torch.linalg.solve(1 - g * _chain(pi, p), expected_value(r, pi)),
+            "Your answer takes γ P̃^π from a matrix full of ones. I has ones on its diagonal only: see torch.eye.",
+        ),
+        Misconception(
             "γ forgotten",
-            lambda policy, expected_reward, continuation_matrix, discount: _solve(
-                _chain(policy, continuation_matrix), expected_value(expected_reward, policy), 1.0
-            ),
+            lambda pi, r, p, g: _solve(_chain(pi, p), expected_value(r, pi), 1.0),
             "Your answer does not discount: it is the expected sum of the rewards. Where does γ stand in (1.17)?",
         ),
         Misconception(
             "best rewards",
-            lambda policy, expected_reward, continuation_matrix, discount: _solve(
-                _chain(policy, continuation_matrix), expected_reward.amax(-1), discount
-            ),
+            lambda pi, r, p, g: _solve(_chain(pi, p), r.amax(-1), g),
             "Your answer collects the best reward of each state, though the policy does not always earn it.",
         ),
         Misconception(
             "plain mean of the rewards",
-            lambda policy, expected_reward, continuation_matrix, discount: _solve(
-                _chain(policy, continuation_matrix), expected_reward.mean(-1), discount
-            ),
+            lambda pi, r, p, g: _solve(_chain(pi, p), r.mean(-1), g),
             "Your answer averages the rewards of the actions without asking how often the policy takes each.",
         ),
         Misconception(
             "plain mean of the chain",
-            lambda policy, expected_reward, continuation_matrix, discount: _solve(
-                continuation_matrix.mean(1), expected_value(expected_reward, policy), discount
-            ),
+            lambda pi, r, p, g: _solve(p.mean(1), expected_value(r, pi), g),
             "Your answer earns the policy's rewards but walks as the uniform policy does: P̃^π needs π as well.",
         ),
         Misconception(
             "one sweep",
-            lambda policy, expected_reward, continuation_matrix, discount: (
-                expected_value(expected_reward, policy)
-                + discount * _chain(policy, continuation_matrix) @ expected_value(expected_reward, policy)
-            ),
+            lambda pi, r, p, g: expected_value(r, pi) + g * _chain(pi, p) @ expected_value(r, pi),
             "Your answer looks two rewards ahead and stops there. The whole future is the solution of a linear system: see "
             "torch.linalg.solve.",
         ),
         Misconception(
             "γ on the reward too",
-            lambda policy, expected_reward, continuation_matrix, discount: (
-                discount * _solve_policy(policy, expected_reward, continuation_matrix, discount)
-            ),
+            lambda pi, r, p, g: g * _solve_policy(pi, r, p, g),
             "Your answer discounts the first reward already, and with it everything else. On which side of (1.17) is γ?",
         ),
     ],

@@ -12,16 +12,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sac_tutorial.check.calls import FaultFound, comparable
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception
+from sac_tutorial.check.calls import Fault, FaultFound, comparable
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
 from sac_tutorial.dynamic_programming import epsilon_greedy_q
 from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, td_target
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.q_learning import polynomial_step, q_learning
-
-
-def _table(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.float64)
 
 
 def _flags(*rows: object) -> Tensor:
@@ -38,36 +34,38 @@ def _q_learning_target(
     return td_target(reward, terminated, greedy_value(q_next), discount)
 
 
-_TWO_ROWS = _table([2.0, 10.0, 4.0], [-8.0, -2.0, -6.0])
+# As many rows as actions: whoever takes the maximum over the wrong axis gets numbers, not an exception.
+_THREE_ROWS = table([2.0, 10.0, 4.0], [-8.0, -2.0, -6.0], [6.0, 1.0, 3.0])
+_THREE_REWARDS, _ALL, _NONE = table(1.0, 3.0, 5.0), _flags(True, True, True), _flags(False, False, False)
 
 q_learning_target = Exercise(
     "q_learning_target",
     _q_learning_target,
     cases=[
         Case(
-            "two episodes go on",
-            (_table(1.0, 3.0), _flags(False, False), _flags(False, False), _TWO_ROWS, 0.5),
+            "three episodes go on",
+            (_THREE_REWARDS, _NONE, _NONE, _THREE_ROWS, 0.5),
             "The target is the reward plus γ times the best value of the next state, a row each.",
         ),
         Case(
-            "two episodes end",
-            (_table(1.0, 3.0), _flags(True, True), _flags(False, False), _TWO_ROWS, 0.5),
-            "Nothing comes after a terminal transition, but its reward was earned. Which factor of (2.4) says so?",
+            "two of three episodes end",
+            (_THREE_REWARDS, _flags(True, False, True), _NONE, _THREE_ROWS, 0.5),
+            "Nothing comes after a terminal transition, but its reward was earned. Which factor of (2.4) says so, row by row?",
         ),
         Case(
-            "two episodes are cut off by a time limit",
-            (_table(1.0, 3.0), _flags(False, False), _flags(True, True), _TWO_ROWS, 0.5),
+            "three episodes are cut off by a time limit",
+            (_THREE_REWARDS, _NONE, _ALL, _THREE_ROWS, 0.5),
             "The world would have gone on; only we stopped looking. What does (2.12) say about truncation?",
         ),
         Case(
             "an end falls on the last step before the time limit",
-            (_table(1.0, 3.0), _flags(True, True), _flags(True, True), _TWO_ROWS, 0.5),
+            (_THREE_REWARDS, _ALL, _ALL, _THREE_ROWS, 0.5),
             "Where both flags are set, the episode did end: nothing comes after it.",
         ),
         Case(
             "two runs stand in front of a batch of three",
             (
-                _table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
+                table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
                 _flags([False, True, False], [False, False, False]),
                 _flags([False, False, True], [False, False, False]),
                 (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
@@ -76,74 +74,80 @@ q_learning_target = Exercise(
             "The actions are on the last axis, whatever stands in front of it: count it from the end, as -1.",
         ),
     ],
+    # Below: r, d, c and q are the reward, terminated, truncated (cut off) and q_next; g is the discount.
     misconceptions=[
         Misconception(
             "mask dropped",
-            lambda reward, terminated, truncated, q_next, discount: reward + discount * q_next.amax(-1),
+            lambda r, d, c, q, g: r + g * q.amax(-1),
             "Your target still contains the value of the next state where the episode has ended. Nothing comes after a "
             "terminal transition: which factor of (2.4) says so?",
         ),
         Misconception(
+            "mask upside-down",
+            lambda r, d, c, q, g: td_target(r, ~d, q.amax(-1), g),
+            "Your target adds the future exactly where the episode has ended. (2.4) has 1 − d there: which of terminated and "
+            "~terminated is that?",
+        ),
+        Misconception(
             "truncation taken for an end",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, terminated | truncated, q_next.amax(-1), discount
-            ),
+            lambda r, d, c, q, g: td_target(r, d | c, q.amax(-1), g),
             "Your target cuts off the future where a time limit cut off the episode. The state that was reached still has a "
             "value: a time limit is ours, not the world's.",
         ),
         Misconception(
             "terminated and truncated swapped",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, truncated, q_next.amax(-1), discount
-            ),
+            lambda r, d, c, q, g: td_target(r, c, q.amax(-1), g),
             "Your target masks with truncated where (2.4) masks with terminated. Which of the two means that nothing can come?",
         ),
         Misconception(
+            "the mask wipes the last reward",
+            lambda r, d, c, q, g: ~d * (r + g * q.amax(-1)),
+            "Your target loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
+            "before the value alone.",
+        ),
+        Misconception(
+            "γ on the reward too",
+            lambda r, d, c, q, g: g * (r + ~d * q.amax(-1)),
+            "Your target discounts the reward as well. The reward comes now; only what comes after it is a step away.",
+        ),
+        Misconception(
+            "γ forgotten",
+            lambda r, d, c, q, g: td_target(r, d, q.amax(-1), 1.0),
+            "Your target does not discount: what comes a step later counts in full. Where is γ?",
+        ),
+        Misconception(
+            "mean instead of maximum",
+            lambda r, d, c, q, g: td_target(r, d, q.mean(-1), g),
+            "Your target averages over the next actions. That evaluates the uniform policy; Q-learning wants the best.",
+        ),
+        Misconception(
+            "number of the best action",
+            lambda r, d, c, q, g: td_target(r, d, q.argmax(-1), g),
+            "Your target contains the number of the best action, 0, 1 or 2. argmax says which action is the best; what is it "
+            "worth?",
+        ),
+        Misconception(
+            "one maximum for all",
+            lambda r, d, c, q, g: td_target(r, d, q.amax(), g),
+            "Your answer takes one maximum of everything. Each next state has a row of its own: which axis holds the actions?",
+        ),
+        Misconception(
             "maximum over the batch",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, terminated, q_next.amax(0), discount
-            ),
+            lambda r, d, c, q, g: td_target(r, d, q.amax(0), g),
             "Your answer takes the maximum over the first axis and so compares different next states with one another. The "
             "actions are on the last axis.",
         ),
         Misconception(
             "axis counted from the front",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, terminated, q_next.amax(1), discount
-            ),
+            lambda r, d, c, q, g: td_target(r, d, q.amax(1), g),
             "Your answer takes the maximum over axis 1: the actions of a batch, but not those of a batch with runs in front. "
             "Counted from the end, the actions are always axis -1.",
         ),
         Misconception(
             "keepdim",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, terminated, q_next.amax(-1, keepdim=True), discount
-            ),
-            "Your maximum keeps an axis of length 1, and every reward meets the value of every next state. One target an "
-            "outcome is wanted.",
-        ),
-        Misconception(
-            "γ on the reward too",
-            lambda reward, terminated, truncated, q_next, discount: discount * (reward + ~terminated * q_next.amax(-1)),
-            "Your target discounts the reward as well. The reward comes now; only what comes after it is a step away.",
-        ),
-        Misconception(
-            "γ forgotten",
-            lambda reward, terminated, truncated, q_next, discount: td_target(reward, terminated, q_next.amax(-1), 1.0),
-            "Your target does not discount: what comes a step later counts in full. Where is γ?",
-        ),
-        Misconception(
-            "mean instead of maximum",
-            lambda reward, terminated, truncated, q_next, discount: td_target(
-                reward, terminated, q_next.mean(-1), discount
-            ),
-            "Your target averages over the next actions. That evaluates the uniform policy; Q-learning wants the best.",
-        ),
-        Misconception(
-            "the mask wipes the last reward",
-            lambda reward, terminated, truncated, q_next, discount: ~terminated * (reward + discount * q_next.amax(-1)),
-            "Your target loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
-            "before the value alone.",
+            lambda r, d, c, q, g: td_target(r, d, q.amax(-1, keepdim=True), g),
+            "An axis of length 1 was left over, in your maximum perhaps, and every reward meets the value of every next state. "
+            "One target an outcome is wanted.",
         ),
     ],
 )
@@ -151,8 +155,10 @@ q_learning_target = Exercise(
 
 # Exercise 2.2: ε-greedy behaviour, checked by how often it does what
 
-FREQUENCY_MARGIN = 0.05
+FREQUENCY_MARGIN = 0.02
 """How far a frequency may be from its probability: of 20,000 draws, 0.0035 is the largest standard deviation."""
+LIKENESS = 0.05
+"""How near the frequencies of two wrong answers must be to count as alike: where runs share a coin, it is 1,000 coins."""
 
 
 def _epsilon_greedy(q: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
@@ -166,23 +172,29 @@ def _epsilon_greedy(q: Tensor, epsilon: float, generator: torch.Generator) -> Te
 def _play(answer: Callable[..., object], q: Tensor, epsilon: float, calls: int, runs: int) -> Tensor:
     """Return the actions of many calls, shape (calls, runs); `q` is the row of every run, or has one for each."""
     generator = torch.Generator().manual_seed(2)
-    table = q.expand(runs, -1).clone()
+    rows = q.expand(runs, -1).clone()
     actions = []
     for _ in range(calls):
-        action = comparable(answer(table, epsilon, generator), torch.zeros(runs, dtype=torch.int64))
-        if ((action < 0) | (action >= table.shape[-1])).any():
+        action = comparable(answer(rows, epsilon, generator), torch.zeros(runs, dtype=torch.int64))
+        if ((action < 0) | (action >= rows.shape[-1])).any():
             raise FaultFound(
-                "no action", f"your function must return actions 0 … {table.shape[-1] - 1}, but has others."
+                "no action", f"your function must return actions 0 … {rows.shape[-1] - 1}, but has others."
             )
         actions.append(action)
-    return torch.stack(actions)
+    played = torch.stack(actions)
+    if epsilon > 0 and (played == played[0]).all() and (action != action[0]).any():
+        raise FaultFound(
+            "changed generator",
+            "your function draws the same in every call, as if it began anew: it must not seed a generator (manual_seed).",
+        )
+    return played
 
 
 def _count(answer: Callable[..., object], what: str, q: Tensor, epsilon: float, calls: int, runs: int) -> Tensor:
-    """Return what a case counts, as shares: each action, the best of each run, two runs together, or a repetition."""
+    """Return what a case counts, as shares: of each action, the best in the worst run, two runs together, repetitions."""
     action = _play(answer, q, epsilon, calls, runs)
     if what == "best":
-        return (action == q.argmax(-1)).double().mean()
+        return (action == q.argmax(-1)).double().mean(0).amin()
     if what == "pairs":
         away = action != q.argmax(-1)
         return (away[:, 0::2] & away[:, 1::2]).double().mean()
@@ -191,7 +203,8 @@ def _count(answer: Callable[..., object], what: str, q: Tensor, epsilon: float, 
     return torch.bincount(action.flatten(), minlength=q.shape[-1]).double() / action.numel()
 
 
-_ONE_BEST, _TWO_BEST = _table(0.0, 1.0, 3.0, 2.0), _table(5.0, 1.0, 5.0, 0.0)
+_ONE_BEST, _TWO_BEST, _THREE_ACTIONS = table(0.0, 1.0, 3.0, 2.0), table(5.0, 1.0, 5.0, 0.0), table(0.0, 3.0, 2.0)
+# Where runs share a draw, four of them can't come to thirds, nor five to halves.
 
 epsilon_greedy = Exercise(
     "epsilon_greedy",
@@ -199,27 +212,29 @@ epsilon_greedy = Exercise(
     cases=[
         Case(
             "ε is 0 and each of three runs has a best action of its own",
-            ("best", _table([0.0, 1.0, 3.0, 2.0], [4.0, 1.0, 3.0, 2.0], [-3.0, -2.0, -5.0, -4.0]), 0.0, 10, 3),
-            "With ε = 0 every run takes the best action of its own row, always. This is the share of runs that did.",
+            ("best", table([0.0, 1.0, 3.0, 2.0], [4.0, 1.0, 3.99, 2.0], [-3.0, -2.0, -5.0, -4.0]), 0.0, 1_000, 3),
+            "With ε = 0 every run takes the best action of its own row, always, however close the second. This is how often "
+            "the worst of the runs did.",
             expected=torch.tensor(1.0, dtype=torch.float64),
         ),
         Case(
-            "ε is 1, so that action 2 is as likely as any other",
-            ("shares", _ONE_BEST, 1.0, 1, 20_000),
-            "With ε = 1 every action comes up equally often, the best one included. These are the shares of the actions.",
-            expected=_table(0.25, 0.25, 0.25, 0.25),
+            "ε is 1, so that each of three actions is as likely as any other",
+            ("shares", _THREE_ACTIONS, 1.0, 4, 5_000),
+            "With ε = 1 every action comes up equally often, the best one included. These are the shares of the actions. If "
+            "one action has it all, do the runs share one draw?",
+            expected=table(1 / 3, 1 / 3, 1 / 3),
         ),
         Case(
             "ε is 0 and actions 0 and 2 are equally good",
-            ("shares", _TWO_BEST, 0.0, 1, 20_000),
+            ("shares", _TWO_BEST, 0.0, 5, 4_000),
             "Two actions share the first place. (2.9) shares their probability evenly. These are the shares of the actions.",
-            expected=_table(0.5, 0.0, 0.5, 0.0),
+            expected=table(0.5, 0.0, 0.5, 0.0),
         ),
         Case(
             "ε is 0.4 and action 2 is the best",
             ("shares", _ONE_BEST, 0.4, 1_000, 20),
             "The best action has the probability 1 − ε + ε/A and each other one ε/A. These are the shares of the actions.",
-            expected=_table(0.1, 0.1, 0.7, 0.1),
+            expected=table(0.1, 0.1, 0.7, 0.1),
         ),
         Case(
             "ε is 0.4 and we count how often two runs leave the best action at the same time",
@@ -279,9 +294,20 @@ epsilon_greedy = Exercise(
             "Your exploration never takes the best action. In (2.9) it is uniform over all actions, so that the best one has "
             "1 − ε + ε/A.",
         ),
+        Misconception(
+            "a coin for each action",
+            lambda q, epsilon, generator: torch.where(
+                (torch.rand(q.shape, generator=generator) < epsilon) | (q == q.amax(-1, keepdim=True)),
+                torch.rand(q.shape, generator=generator),
+                -1.0,
+            ).argmax(-1),
+            "You toss a coin for each action, which lets some of them join the best. One coin a run decides for all its "
+            "actions at once: is your draw of shape (R, A) where (R, 1) is wanted?",
+        ),
     ],
     observe=_count,
     tolerance=FREQUENCY_MARGIN,
+    likeness=LIKENESS,
 )
 
 
@@ -294,12 +320,14 @@ def _q_update(q: Tensor, state: Tensor, action: Tensor, target: Tensor, step_siz
     q[here] += step_size * (target - q[here])
 
 
-def _steps(q: Tensor, state: Tensor, action: Tensor, new: Tensor) -> None:
-    q[torch.arange(len(q)), state, action] = new
+def _instead(new: Callable[[Tensor, Tensor, float | Tensor], Tensor]) -> Callable[..., None]:
+    """Make an update that writes `new(q, y, η)` into the pair of each run."""
 
+    def update(q: Tensor, state: Tensor, action: Tensor, target: Tensor, step_size: float | Tensor) -> None:
+        here = torch.arange(len(q)), state, action
+        q[here] = new(q[here], target, step_size)
 
-def _here(q: Tensor, state: Tensor, action: Tensor) -> Tensor:
-    return q[torch.arange(len(q)), state, action]
+    return update
 
 
 def _for_every_run(q: Tensor, state: Tensor, action: Tensor, target: Tensor, step_size: float | Tensor) -> None:
@@ -307,7 +335,14 @@ def _for_every_run(q: Tensor, state: Tensor, action: Tensor, target: Tensor, ste
     q[:, state, action] += step_size * (target - q[:, state, action])
 
 
-_FOUR_TABLES = (torch.arange(24, dtype=torch.float64) * 7 % 24).view(4, 3, 2)
+# No visited entry is the largest of its row, nor becomes what it was by a usual mistake.
+_TABLE = table([[4.0, 2.0], [5.0, 1.0]])
+_FOUR_VISITS = (
+    (torch.arange(24, dtype=torch.float64) * 7 % 24).view(4, 3, 2),
+    torch.tensor([1, 2, 0, 1]),
+    torch.tensor([0, 1, 0, 1]),
+    table(8.0, 16.0, -8.0, 4.0),
+)
 
 q_update = Exercise(
     "q_update",
@@ -315,62 +350,49 @@ q_update = Exercise(
     cases=[
         Case(
             "there is one run",
-            (_table([[0.0, 2.0], [5.0, 0.0]]), torch.tensor([0]), torch.tensor([1]), _table(10.0), 0.25),
-            "Go a quarter of the way from the old estimate, 2, to the target, 10, and leave all other entries as they are.",
+            (_TABLE, torch.tensor([0]), torch.tensor([1]), table(14.0), 0.25),
+            "Go a quarter of the way from the old estimate, 2, to the target, 14, and leave all other entries as they are.",
         ),
         Case(
             "η is 1",
-            (_table([[0.0, 2.0], [5.0, 0.0]]), torch.tensor([1]), torch.tensor([0]), _table(-3.0), 1.0),
+            (_TABLE, torch.tensor([1]), torch.tensor([1]), table(-3.0), 1.0),
             "A step of size 1 goes all the way to the target.",
         ),
         Case(
             "four runs stand at different pairs",
-            (
-                _FOUR_TABLES,
-                torch.tensor([0, 2, 1, 2]),
-                torch.tensor([1, 0, 1, 1]),
-                _table(8.0, 16.0, -8.0, 4.0),
-                0.25,
-            ),
+            (*_FOUR_VISITS, 0.25),
             "Run r changes one entry of table r and none of the other tables. Which index pairs a run with its own table?",
         ),
         Case(
             "every run has a step size of its own",
-            (
-                _FOUR_TABLES,
-                torch.tensor([0, 2, 1, 2]),
-                torch.tensor([1, 0, 1, 1]),
-                _table(8.0, 16.0, -8.0, 4.0),
-                _table(0.25, 0.5, 1.0, 0.125),
-            ),
+            (*_FOUR_VISITS, table(0.25, 0.5, 1.0, 0.125)),
             "A step size of shape (R,) goes run by run, like the target.",
         ),
     ],
     misconceptions=[
         Misconception(
             "wrong sign",
-            lambda q, state, action, target, step_size: _steps(
-                q, state, action, _here(q, state, action) - step_size * (target - _here(q, state, action))
-            ),
+            _instead(lambda q, y, step: q - step * (y - q)),
             "Your estimate moves away from the target. Which way does the bracket of (2.3) point?",
         ),
         Misconception(
             "target added without the old estimate taken off",
-            lambda q, state, action, target, step_size: _steps(
-                q, state, action, _here(q, state, action) + step_size * target
-            ),
+            _instead(lambda q, y, step: q + step * y),
             "Your estimate adds a part of the target each time and grows without end. (2.3) adds a part of the *error*.",
         ),
         Misconception(
+            "error written, not added",
+            _instead(lambda q, y, step: step * (y - q)),
+            "Your estimate becomes the step itself, η times the error. (2.3) adds that to what was there: = or +=?",
+        ),
+        Misconception(
             "η forgotten",
-            lambda q, state, action, target, step_size: _steps(q, state, action, target),
+            _instead(lambda q, y, step: y),
             "Your estimate becomes the latest target and forgets all earlier ones. Which factor holds it back?",
         ),
         Misconception(
             "η on the wrong side",
-            lambda q, state, action, target, step_size: _steps(
-                q, state, action, (1 - step_size) * target + step_size * _here(q, state, action)
-            ),
+            _instead(lambda q, y, step: (1 - step) * y + step * q),
             "Your estimate keeps η of the old value and takes 1 − η of the target. With a small η, which of the two should "
             "hardly change?",
         ),
@@ -388,28 +410,33 @@ q_update = Exercise(
 # Exercise 2.4: the value of ε-greedy behaviour
 
 
+def _expected_sarsa_value(q_next: Tensor, epsilon: float) -> Tensor:
+    """Return (1 − ε) max Q + ε mean Q, equation (2.11)."""
+    return epsilon_greedy_value(q_next, epsilon)
+
+
 expected_sarsa_value = Exercise(
     "expected_sarsa_value",
-    lambda q_next, epsilon: epsilon_greedy_value(q_next, epsilon),
+    _expected_sarsa_value,
     cases=[
         Case(
             "ε is 0",
-            (_table(1.0, 5.0, 3.0, -1.0), 0.0),
+            (table(1.0, 5.0, 3.0, -1.0), 0.0),
             "Without exploration the best action is taken for sure.",
         ),
         Case(
             "ε is 1",
-            (_table(1.0, 5.0, 3.0, -1.0), 1.0),
+            (table(1.0, 5.0, 3.0, -1.0), 1.0),
             "With ε = 1 all actions are equally likely, the best one included.",
         ),
         Case(
-            "ε is 0.2",
-            (_table(0.0, 10.0, 2.0, -4.0), 0.2),
-            "Greedy with probability 1 − ε, uniform with probability ε: weigh two values, not two actions.",
+            "ε is 0.2 and there are three actions",
+            (table(0.0, 10.0, 2.0), 0.2),
+            "Greedy with probability 1 − ε, uniform over the three with probability ε: weigh two values, not two actions.",
         ),
         Case(
             "two actions share the first place",
-            (_table(4.0, 4.0, 1.0, -1.0), 0.5),
+            (table(4.0, 4.0, 1.0, -1.0), 0.5),
             "Equally good actions share the probability 1 − ε. Together they must not have more.",
         ),
         Case(
@@ -480,23 +507,30 @@ double_q_target = Exercise(
     cases=[
         Case(
             "the two tables disagree",
-            (_table(1.0), _flags(False), _table([4.0, 9.0, 2.0]), _table([6.0, 3.0, 8.0]), 0.5),
-            "q_select names the action with its largest entry, here action 1; q_evaluate says what that action is worth.",
+            (
+                table(2.0, 1.0),
+                _flags(False, False),
+                table([3.0, 1.0, 6.0], [11.0, 2.0, 9.0]),  # found by search: every answer below gives another row
+                table([3.0, 9.0, 8.0], [6.0, 2.0, 10.0]),
+                0.5,
+            ),
+            "q_select names the action with its largest entry, here action 2 and then action 0; q_evaluate says what that "
+            "action is worth.",
         ),
         Case(
             "the larger maximum is in q_evaluate",
-            (_table(1.0), _flags(False), _table([4.0, 5.0, 2.0]), _table([7.0, 3.0, 1.0]), 0.5),
+            (table(1.0), _flags(False), table([4.0, 5.0, 2.0]), table([7.0, 3.0, 1.0]), 0.5),
             "Only q_select decides which action it is, and only q_evaluate what it is worth.",
         ),
         Case(
             "the episode ends",
-            (_table(1.0), _flags(True), _table([4.0, 9.0, 2.0]), _table([6.0, 3.0, 8.0]), 0.5),
+            (table(1.0), _flags(True), table([4.0, 9.0, 2.0]), table([6.0, 3.0, 8.0]), 0.5),
             "Nothing comes after an end, in double Q-learning no more than elsewhere, but its reward was earned.",
         ),
         Case(
             "two runs stand in front of a batch of three",
             (
-                _table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
+                table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
                 _flags([False, True, False], [False, False, True]),
                 (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
                 (torch.arange(24, dtype=torch.float64) * 11 % 24).view(2, 3, 4),
@@ -504,60 +538,85 @@ double_q_target = Exercise(
             ),
             "The actions are on the last axis, whatever stands in front of it; torch.gather(-1, …) picks one for each row.",
         ),
+        Case(
+            "two runs stand in front of a batch of one",
+            (
+                table([1.0], [2.0]),
+                _flags([False], [False]),
+                table([[4.0, 9.0, 2.0]], [[3.0, 5.0, 6.0]]),
+                table([[6.0, 3.0, 8.0]], [[2.0, 7.0, 5.0]]),
+                0.5,
+            ),
+            "squeeze() removes every axis of length 1, the batch's too; squeeze(-1) looks at the last axis only.",
+        ),
     ],
+    # Below: r and d are the reward and terminated, s and e the tables that select and evaluate; g is the discount.
     misconceptions=[
         Misconception(
             "roles swapped",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, double_value(q_evaluate, q_select), discount
-            ),
+            lambda r, d, s, e, g: td_target(r, d, double_value(e, s), g),
             "Your roles are swapped: q_evaluate chooses and q_select judges.",
         ),
         Misconception(
             "maximum of the judging table",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, q_evaluate.amax(-1), discount
-            ),
+            lambda r, d, s, e, g: td_target(r, d, e.amax(-1), g),
             "Your target takes the maximum of q_evaluate: it chooses and judges at once, and the bias is back. What is "
             "q_select for?",
         ),
         Misconception(
             "maximum of the choosing table",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, q_select.amax(-1), discount
-            ),
+            lambda r, d, s, e, g: td_target(r, d, s.amax(-1), g),
             "Your target takes the maximum of q_select: that is plain Q-learning, bias included. The action is chosen well; "
             "who should say what it is worth?",
         ),
         Misconception(
             "smaller of the two maxima",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, torch.minimum(q_select.amax(-1), q_evaluate.amax(-1)), discount
-            ),
+            lambda r, d, s, e, g: td_target(r, d, torch.minimum(s.amax(-1), e.amax(-1)), g),
             "Your target takes the smaller of the two maxima. Each is still the maximum of its own table; (2.17) needs both "
             "tables for one number.",
         ),
         Misconception(
             "maximum of the entrywise minimum",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, torch.minimum(q_select, q_evaluate).amax(-1), discount
-            ),
+            lambda r, d, s, e, g: td_target(r, d, torch.minimum(s, e).amax(-1), g),
             "Your target takes the smaller value of each action before it maximises. That is another remedy, kin to one of "
             "lesson 07; in (2.17) the tables have different roles.",
         ),
         Misconception(
+            "mean of the two tables",
+            lambda r, d, s, e, g: td_target(r, d, ((s + e) / 2).amax(-1), g),
+            "Your target averages the tables and maximises: one better table, but it still chooses and judges at once.",
+        ),
+        Misconception(
+            "number of the best action",
+            lambda r, d, s, e, g: td_target(r, d, s.argmax(-1), g),
+            "Your target contains the number of the action that q_select names, 0, 1 or 2. What is it worth, and who says so?",
+        ),
+        Misconception(
             "mask dropped",
-            lambda reward, terminated, q_select, q_evaluate, discount: (
-                reward + discount * double_value(q_select, q_evaluate)
-            ),
+            lambda r, d, s, e, g: r + g * double_value(s, e),
             "Your target still contains the value of the next state where the episode has ended. Which factor is missing?",
         ),
         Misconception(
-            "mean of the two tables",
-            lambda reward, terminated, q_select, q_evaluate, discount: td_target(
-                reward, terminated, ((q_select + q_evaluate) / 2).amax(-1), discount
-            ),
-            "Your target averages the tables and maximises: one better table, but it still chooses and judges at once.",
+            "mask upside-down",
+            lambda r, d, s, e, g: td_target(r, ~d, double_value(s, e), g),
+            "Your target adds the future exactly where the episode has ended. (2.17) has 1 − d there: which of terminated and "
+            "~terminated is that?",
+        ),
+        Misconception(
+            "the mask wipes the last reward",
+            lambda r, d, s, e, g: ~d * (r + g * double_value(s, e)),
+            "Your target loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
+            "before the value alone.",
+        ),
+        Misconception(
+            "γ on the reward too",
+            lambda r, d, s, e, g: g * (r + ~d * double_value(s, e)),
+            "Your target discounts the reward as well. The reward comes now; only what comes after it is a step away.",
+        ),
+        Misconception(
+            "γ forgotten",
+            lambda r, d, s, e, g: td_target(r, d, double_value(s, e), 1.0),
+            "Your target does not discount: what comes a step later counts in full. Where is γ?",
         ),
     ],
 )
@@ -575,14 +634,21 @@ from the fixed point of its own. Within 0.3 of a wrong one were 12 % of the runs
 ones (of Q*) and no others: seven of eight by accident happens three times in a million checks.
 """
 
+_ANSWERS = {"Q^ε": TRAINED_EPSILON, "Q*": 0.0, "Q^(1−ε)": 1 - TRAINED_EPSILON, "the Q of pure exploration": 1.0}
+"""The exact answers that a learner may end at, each by the rate of exploration whose value it is."""
+
 
 def _train(answer: Callable[..., object]) -> Tensor:
-    """Train eight runs on the course MDP; say of Q^ε, Q*, Q^(1−ε) and Q^1 whether at least seven runs end there.
+    """Train eight runs on the course MDP and say where they end, with a function that also passes exercise 2.4.
 
-    "There" is within `TRAINED_DISTANCE`, over live states.
+    "There" is within `TRAINED_DISTANCE`, over live states, in at least seven runs.
 
     Returns:
-        1 or 0 for each of the four, shape (4,).
+        1, if it is at Q^ε.
+
+    Raises:
+        FaultFound: if it is at Q*, Q^(1−ε) or Q^1 (the kind of the fault says which) or nowhere of these, or if the
+            function fails exercise 2.4 all the same.
     """
     mdp = gridworld([".....", ".###.", "S...G", "#HHH#"], discount=0.9, slip=0.1)  # data/crossing.json
 
@@ -599,46 +665,59 @@ def _train(answer: Callable[..., object]) -> Tensor:
         generator=torch.Generator().manual_seed(6),
         next_value=next_value,
     )
-    exact = torch.stack(
-        [epsilon_greedy_q(mdp, epsilon) for epsilon in (TRAINED_EPSILON, 0.0, 1 - TRAINED_EPSILON, 1.0)]
-    )
-    distance = (q - exact.unsqueeze(1))[:, :, mdp.live].abs().amax((-1, -2))
-    return ((distance <= TRAINED_DISTANCE).sum(-1) >= ENOUGH_RUNS).double()
+
+    def ends_at(epsilon: float) -> bool:
+        distance = (q - epsilon_greedy_q(mdp, epsilon))[:, mdp.live].abs().amax((-1, -2))
+        return bool((distance <= TRAINED_DISTANCE).sum() >= ENOUGH_RUNS)
+
+    place = next((place for place, epsilon in _ANSWERS.items() if ends_at(epsilon)), None)
+    if place is None:
+        raise FaultFound(
+            "nowhere",
+            f"fewer than {ENOUGH_RUNS} of them end at Q^ε, nor do they at another answer that we know. See what "
+            "check.expected_sarsa_value says about your function.",
+        )
+    if place != "Q^ε":
+        raise FaultFound(place, f"at least {ENOUGH_RUNS} of them end at {place}, not at Q^ε.")
+    if expected_sarsa_value.judge(answer).score < 1:
+        raise FaultFound(
+            "not everywhere",
+            "they end at Q^ε, but your function is wrong for other numbers than theirs. See what check.expected_sarsa_value "
+            "says about it.",
+        )
+    return torch.tensor(1.0, dtype=torch.float64)
 
 
 trained_expected_sarsa = Exercise(
     "trained_expected_sarsa",
-    expected_sarsa_value.reference,
+    _expected_sarsa_value,
     cases=[
         Case(
-            f"{TRAINED_RUNS} runs are trained and we ask of [0] the exact Q^ε, [1] Q*, [2] Q^(1−ε) and [3] the Q of pure "
-            f"exploration whether at least {ENOUGH_RUNS} of the runs end there (1) or not (0)",
+            f"{TRAINED_RUNS} runs are trained with your function of exercise 2.4, which must be right itself",
             (),
-            "Your learner ends somewhere else. See what check.expected_sarsa_value says about your function.",
-            expected=_table(1.0, 0.0, 0.0, 0.0),
+            "At least seven of the runs must end at the exact Q^ε.",
+            expected=torch.tensor(1.0, dtype=torch.float64),
         ),
     ],
     misconceptions=[
         Misconception(
             "maximum",
             lambda q_next, epsilon: q_next.amax(-1),
-            "You converged to Q* instead, the value of behaving greedily, while your agent explores. Does your next-state "
-            "value feel ε?",
-            (_table(0.0, 1.0, 0.0, 0.0),),
+            "That is the value of behaving greedily, while your agent explores. Does your next-state value feel ε?",
+            (Fault("Q*", ""),),
         ),
         Misconception(
             "ε and 1 − ε swapped",
             lambda q_next, epsilon: epsilon * q_next.amax(-1) + (1 - epsilon) * q_next.mean(-1),
-            "You converged to the answer for another rate of exploration, 1 − ε. Which of the two belongs to the maximum?",
-            (_table(0.0, 0.0, 1.0, 0.0),),
+            "That is the answer for another rate of exploration, 1 − ε. Which of the two belongs to the maximum?",
+            (Fault("Q^(1−ε)", ""),),
         ),
         Misconception(
             "plain mean",
             lambda q_next, epsilon: q_next.mean(-1),
-            "You converged to the Q of pure exploration instead: your next-state value never acts greedily.",
-            (_table(0.0, 0.0, 0.0, 1.0),),
+            "Your next-state value never acts greedily. What happens with probability 1 − ε?",
+            (Fault("the Q of pure exploration", ""),),
         ),
     ],
     observe=_train,
-    tolerance=0.1,
 )

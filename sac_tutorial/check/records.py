@@ -27,8 +27,6 @@ class Verdict:
         """Return the text, so that a notebook shows it as it is."""
         return self.text
 
-    __str__ = __repr__
-
 
 _latest: dict[str, Verdict] = {}
 
