@@ -1,7 +1,9 @@
-"""The solution notebooks with nbgrader as it is: released without answers, handed in, graded."""
+"""The exercise notebooks as learners use them, and with nbgrader as it is: released without answers, handed in, graded."""
 
 import copy
+import json
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -73,6 +75,71 @@ def test_every_exercise_of_the_course_is_graded_once():
     )
     names = [name for name, value in vars(check).items() if isinstance(value, Exercise)]
     assert {name: sources.count(f"check.{name}(") for name in names} == dict.fromkeys(names, 1)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_no_cell_relies_on_the_result_of_the_check_that_ran_last(path):
+    """Learners skip, come back and run cells in any order."""
+    for cell in code(read(path)):
+        assert cell.metadata.get("nbgrader", {}).get("grade") or not re.search(r"\bresult\b", cell.source)
+
+
+@pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
+def test_the_last_cell_lists_every_exercise_checked_or_not(path, monkeypatch, capsys):
+    monkeypatch.setattr("sac_tutorial.check.records._latest", {})
+    notebook = read(path)
+    graded = [cell for cell in code(notebook) if cell.metadata.get("nbgrader", {}).get("grade")]
+    names = [re.search(r"check\.(\w+)\(", cell.source)[1] for cell in graded]
+    getattr(check, names[0])(None)
+    exec(code(notebook)[-1].source, {"json": json, "check": check})
+    lines = [
+        line.split(maxsplit=1) for line in capsys.readouterr().out.replace("not checked", "not-checked").splitlines()
+    ]
+    assert [line[-1].split()[-1] for line in lines] == names
+    assert [line[0] for line in lines] == ["0%"] + ["not-checked"] * (len(names) - 1)
+
+
+UNUSUAL = {  # right answers of other types and precisions than the solutions'
+    "sweeps-needed": "import numpy as np\n"
+    "def my_sweeps(discount, tolerance, first_error):\n"
+    "    return max(0, np.ceil(np.log(tolerance / first_error) / np.log(discount)))",
+    "expected-backup": "def my_backup(probability, next_state, reward, terminated, value, discount):\n"
+    "    target = reward + torch.tensor(discount) * ~terminated * value[next_state]\n"
+    "    return (probability * target).sum(-1)",
+    "solve-policy": "def my_solution(policy, expected_reward, continuation_matrix, discount):\n"
+    "    value = torch.zeros(len(policy), dtype=torch.float64)\n"
+    "    for _ in range(130):\n"
+    "        value = (policy * (expected_reward + discount * continuation_matrix @ value)).sum(-1)\n"
+    "    return value",
+}
+
+
+def test_an_unusual_right_answer_takes_a_learner_through_the_notebook(monkeypatch, capsys):
+    monkeypatch.chdir(FOLDER / "exercises")
+    notebook, names = read(FOLDER / "exercises" / "01_bellman_equations.ipynb"), {}
+    for name, source in UNUSUAL.items():
+        graders(notebook)[name].source = source
+    for cell in code(notebook):
+        exec(cell.source, names)
+    out = capsys.readouterr().out
+    assert out.count("✓") == 2 * len(UNUSUAL)  # each check, and the claim of the cell below it
+    assert "waits" not in out
+
+
+def test_a_training_cell_waits_for_an_answer_with_a_syntax_error(capsys):
+    """The names that such a cell defines are missing, and the cell that asks the checks fails as well."""
+    notebook = read(FOLDER / "exercises" / "02_q_learning.ipynb")
+    setup, *others = code(notebook)
+    ready = next(line for line in setup.source.splitlines() if line.startswith("ready"))
+    waiting = [cell.source for cell in others if cell.source.startswith("if ready")]
+    assert len(waiting) == 2
+    for source in waiting:
+        exec(f"{ready}\n{source}", {})
+    assert capsys.readouterr().out.count("This cell waits for your answers to exercises 2.1, 2.2 and 2.3.") == 2
 
 
 def shortened(notebook):
