@@ -20,7 +20,7 @@ help:
 	@echo "make bench                the speed comparisons in benchmarks/"
 	@echo "make exercises            make the exercise notebooks from the solutions, and run them"
 	@echo "make execute              run all notebooks again and store their outputs; NOTEBOOK=02 for one lesson"
-	@echo "Add ARGS=\"...\" for options of the program behind a target, PYTHON=python3.12 to choose an interpreter."
+	@echo "Add ARGS=\"...\" for options of the program behind a target, PYTHON=python3.12 (before the first make) for another interpreter."
 
 # The environment is set up again whenever what it should contain has changed.
 $(READY): pyproject.toml constraints.txt

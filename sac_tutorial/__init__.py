@@ -1,3 +1,16 @@
-"""From tabular Q-learning to Soft Actor-Critic: the tested package behind the course's notebooks."""
+"""From tabular Q-learning to Soft Actor-Critic: the tested package behind the course's notebooks.
+
+Import from its modules; this one imports nothing, so that `readiness` can say what is missing where something is.
+
+equations             the targets, values and policies of the course, one short function each
+mdp                   FiniteMDP, a model as a list of outcomes, and its sampler
+gridworld, garnet     MDPs drawn as text, and random ones
+environment           a FiniteMDP played as a Gymnasium environment
+dynamic_programming   exact answers: value iteration, policy iteration, policy evaluation
+q_learning            Q-learning, SARSA, expected SARSA and double Q-learning, many runs at once
+statistics, plotting  what many runs say together, and how it is drawn
+check                 exercises that diagnose, and the verdicts of the lessons
+readiness             is everything here that the course needs?
+"""
 
 __version__ = "0.1.0"

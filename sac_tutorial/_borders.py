@@ -16,21 +16,27 @@ def positive_integer(name: str, value: object) -> int:
     return int(value)
 
 
-def number_in(name: str, value: object, low: float, high: float, *, open_above: bool = False) -> float:
-    """Return `value` as a float in [low, high] (or [low, high)), or raise a TypeError or ValueError that names it."""
+def number(name: str, value: object) -> float:
+    """Return `value` as a float, or raise a TypeError or ValueError that names it."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, but is {value!r}.")
-    number = float(value)
-    if not (low <= number < high if open_above else low <= number <= high):  # NaN fails both
-        raise ValueError(f"{name} must lie in [{low:g}, {high:g}{')' if open_above else ']'}, but is {number:g}.")
-    return number
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} is too large for a floating-point number.") from error
+
+
+def number_in(name: str, value: object, low: float, high: float, *, open_above: bool = False) -> float:
+    """Return `value` as a float in [low, high] (or [low, high)), or raise a TypeError or ValueError that names it."""
+    found = number(name, value)
+    if not (low <= found < high if open_above else low <= found <= high):  # NaN fails both
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}{')' if open_above else ']'}, but is {found!r}.")
+    return found
 
 
 def positive_number(name: str, value: object) -> float:
     """Return `value` as a finite float > 0, or raise a TypeError or ValueError that names it."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, but is {value!r}.")
-    number = float(value)
-    if not (number > 0 and math.isfinite(number)):
-        raise ValueError(f"{name} must be positive and finite, but is {number:g}.")
-    return number
+    found = number(name, value)
+    if not (found > 0 and math.isfinite(found)):
+        raise ValueError(f"{name} must be positive and finite, but is {found!r}.")
+    return found

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Discrete
+from torch import Tensor
 
 from sac_tutorial.mdp import FiniteMDP
 
@@ -25,7 +26,7 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
             with the agent as `@`.
 
     Raises:
-        ValueError: for another render mode, or an action out of range.
+        ValueError: for another render mode, an action out of range, or a step before the first reset.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012  # as Gymnasium declares it
@@ -37,7 +38,7 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
         self.render_mode = render_mode
         self.observation_space = Discrete(mdp.states)
         self.action_space = Discrete(mdp.actions)
-        self.state = torch.zeros(1, dtype=torch.int64)
+        self.state: Tensor | None = None  # until the first reset
         self.generator = torch.Generator()
 
     def reset(
@@ -45,14 +46,15 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
     ) -> tuple[np.int64, dict[str, Any]]:
         """Begin an episode; with a seed, the draws from here on repeat."""
         super().reset(seed=seed)
-        if seed is not None or not hasattr(self, "_seeded"):
+        if seed is not None or self.state is None:
             self.generator.manual_seed(int(self.np_random.integers(2**63)))
-            self._seeded = True
         self.state = self.mdp.start(1, self.generator)
         return np.int64(self.state.item()), {}
 
     def step(self, action: np.int64) -> tuple[np.int64, float, bool, bool, dict[str, Any]]:
         """Draw one outcome of the action in the current state."""
+        if self.state is None:
+            raise ValueError("The environment must be reset before the first step; call reset().")
         if not self.action_space.contains(action):
             raise ValueError(f"action must be a whole number in [0, {self.mdp.actions}), but is {action!r}.")
         self.state, reward, terminated = self.mdp.sample(self.state, torch.tensor([int(action)]), self.generator)
@@ -60,7 +62,7 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
 
     def render(self) -> str | None:
         """Return where the agent is, as text, in render mode "ansi"."""
-        if self.render_mode is None:
+        if self.render_mode is None or self.state is None:
             return None
         label = self.mdp.state_labels[int(self.state)]
         lines, cell = [], -1

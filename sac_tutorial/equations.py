@@ -27,7 +27,7 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: 
     Raises:
         TypeError: if `terminated` is a tensor of numbers (of the integer 1, `~` would make −2, and no error).
 
-    Source: Sutton and Barto (2018), equations 3.10 and 6.2; Gymnasium's `terminated`.
+    Source: Sutton and Barto (2018), equations 3.9 and 6.2; Gymnasium's `terminated`.
     """
     if terminated.dtype != torch.bool:
         raise TypeError(f"terminated must be a tensor of torch.bool, but is one of {terminated.dtype}.")
@@ -98,7 +98,7 @@ def double_value(q_select: Tensor, q_evaluate: Tensor) -> Tensor:
 
 
 def greedy_policy(q: Tensor) -> Tensor:
-    """Return the policy that shares its probability evenly among the actions of largest value, equation (1.19).
+    """Return the greedy policy, equation (1.19), that shares its probability evenly among the actions of largest value.
 
     Args:
         q: shape (..., actions).

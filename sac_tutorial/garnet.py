@@ -29,7 +29,7 @@ def garnet(
         The MDP.
 
     Raises:
-        TypeError: for sizes that are not whole numbers.
+        TypeError: for sizes that are not whole numbers, or a discount or `ending` that is no number.
         ValueError: for sizes below 1, or a discount or `ending` outside [0, 1].
 
     Source: after Archibald, McKinnon and Thomas (1995); here rewards come with the outcomes, and outcomes may terminate.

@@ -1,13 +1,13 @@
 """Gridworlds drawn as text.
 
-May import: `mdp`, `_borders`.
+May import: `mdp`, `mdp_json`, `_borders`.
 """
 
 from collections.abc import Sequence
 
 import torch
 
-from sac_tutorial._borders import number_in
+from sac_tutorial._borders import number, number_in
 from sac_tutorial.mdp import FiniteMDP
 from sac_tutorial.mdp_json import Outcome
 
@@ -43,7 +43,8 @@ def gridworld(
         with reward 0.
 
     Raises:
-        TypeError: for a single string in place of lines.
+        TypeError: for a single string in place of lines, lines that are no strings, or a slip, a reward or a discount that
+            is no number.
         ValueError: for lines of unequal length, a drawing without a start, or a slip or discount out of range.
 
     Source: the layout follows Gymnasium's FrozenLake-v1; the slip is that of Russell and Norvig (2021), section 17.1.
@@ -51,20 +52,24 @@ def gridworld(
     if isinstance(drawing, str):
         raise TypeError(f"drawing must be a list of lines, but is the string {drawing!r}.")
     lines = tuple(drawing)
+    if not all(isinstance(line, str) for line in lines):
+        raise TypeError(f"drawing must be a list of strings, but is {drawing!r}.")
     if not lines or any(len(line) != len(lines[0]) for line in lines):
         raise ValueError(
             f"drawing must be lines of equal length, but they have the lengths {[len(line) for line in lines]}."
         )
     number_in("slip", slip, 0, 1)
+    for name, reward in {"goal": goal_reward, "hole": hole_reward, "step": step_reward}.items():
+        number(f"{name}_reward", reward)
     cells = [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell != "#"]
-    number = {cell: index for index, cell in enumerate(cells)}
+    index = {cell: position for position, cell in enumerate(cells)}
     kind = [lines[row][column] for row, column in cells]
     if "S" not in kind:
         raise ValueError("drawing must hold at least one start, 'S'.")
 
     def step(state: int, move: tuple[int, int], probability: float) -> Outcome:
         row, column = cells[state]
-        arrived = number.get((row + move[0], column + move[1]), state)
+        arrived = index.get((row + move[0], column + move[1]), state)
         reward = step_reward + {"G": goal_reward, "H": hole_reward}.get(kind[arrived], 0.0)
         return probability, arrived, reward, kind[arrived] in "GH"
 

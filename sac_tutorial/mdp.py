@@ -7,6 +7,7 @@ May import: `_borders`, `mdp_json`. The drawn and the random makers live in `gri
 `environment`.
 """
 
+import operator
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,13 +24,14 @@ from sac_tutorial._borders import number_in
 from sac_tutorial.mdp_json import Outcome, read_document
 
 TOY_TEXT_ACTIONS = {
-    "FrozenLake": ("left", "down", "right", "up"),
-    "CliffWalking": ("up", "right", "down", "left"),
-    "Taxi": ("south", "north", "east", "west", "pick up", "drop off"),
+    "FrozenLakeEnv": ("left", "down", "right", "up"),
+    "CliffWalkingEnv": ("up", "right", "down", "left"),
+    "TaxiEnv": ("south", "north", "east", "west", "pick up", "drop off"),
 }
+"""What the actions of Gymnasium's toy-text environments are called, by their class: the environments don't say."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FiniteMDP:
     """A finite MDP with S states, A actions and at most K outcomes for each pair of them.
 
@@ -87,15 +90,21 @@ class FiniteMDP:
             if getattr(self, name).dtype != torch.float64:
                 raise TypeError(f"{name} must be a tensor of torch.float64, but is one of {getattr(self, name).dtype}.")
         for name, count in {"state_labels": self.states, "action_labels": self.actions}.items():
+            self._refuse_string(name)
             labels = tuple(getattr(self, name)) or tuple(str(number) for number in range(count))
             if len(labels) != count or len(set(labels)) != count:
                 raise ValueError(f"{name} must be {count} different names, but is {labels}.")
             object.__setattr__(self, name, labels)
+        self._refuse_string("drawing")
         object.__setattr__(self, "drawing", tuple(self.drawing))
         if self.drawing and sum(character != "#" for line in self.drawing for character in line) != self.states:
             raise ValueError(f"drawing must hold one character other than '#' for each of the {self.states} states.")
         object.__setattr__(self, "discount", number_in("discount", self.discount, 0, 1))
         self._check_outcomes()
+
+    def _refuse_string(self, name: str) -> None:
+        if isinstance(getattr(self, name), str):
+            raise TypeError(f"{name} must be several strings, but is the one string {getattr(self, name)!r}.")
 
     def _check_outcomes(self) -> None:
         total = self.probability.sum(-1)
@@ -110,7 +119,7 @@ class FiniteMDP:
                 state, action = fault.nonzero()[0].tolist()
                 raise ValueError(
                     f"State {self.state_labels[state]!r}, action {self.action_labels[action]!r} has {what}: "
-                    f"probabilities {self.probability[state, action].tolist()} (sum {total[state, action]:.9g}), "
+                    f"probabilities {self.probability[state, action].tolist()} (sum {total[state, action]:.12g}), "
                     f"next states {self.next_state[state, action].tolist()} of {self.states}, "
                     f"rewards {self.reward[state, action].tolist()}."
                 )
@@ -124,7 +133,18 @@ class FiniteMDP:
                 f"start_probability must be non-negative, but is {start[state]:g} in state {self.state_labels[state]!r}."
             )
         if not abs(float(start.sum()) - 1) <= 1e-9:
-            raise ValueError(f"start_probability must sum to 1, but sums to {start.sum():.9g}.")
+            raise ValueError(f"start_probability must sum to 1, but sums to {start.sum():.12g}.")
+
+    def __repr__(self) -> str:
+        """Return the sizes in words; the tables would fill pages."""
+        return (
+            f"FiniteMDP({self.states} states, {self.actions} actions, "
+            f"{self.outcomes} outcomes each, discount {self.discount:g})"
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the MDP itself: nothing changes it, so that whoever copies an environment may share it."""
+        return self
 
     # Sizes, and the same model as matrices
 
@@ -202,7 +222,8 @@ class FiniteMDP:
         """Draw the first state of `runs` episodes from the start distribution: int64, shape (runs,)."""
         if self._only_start is not None:
             return torch.full((runs,), self._only_start)  # nothing to draw
-        return torch.searchsorted(self._start_boundaries, torch.rand(runs, generator=generator).double(), right=True)
+        draw = torch.rand(runs, generator=generator, dtype=torch.float64)
+        return torch.searchsorted(self._start_boundaries, draw, right=True)
 
     def sample(self, state: Tensor, action: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Draw one outcome for each state and action.
@@ -256,7 +277,8 @@ class FiniteMDP:
         `action_labels` and `drawing`.
 
         Raises:
-            ValueError: if a state has another number of actions than the first, or for anything that FiniteMDP refuses.
+            ValueError: if a state has another number of actions than the first, for an outcome that is none, or for anything
+                that FiniteMDP refuses.
         """
         if not (outcomes and outcomes[0]):
             raise ValueError("outcomes must hold at least one state with at least one action, but is empty.")
@@ -273,13 +295,17 @@ class FiniteMDP:
                 )
             for a, pair in enumerate(row):
                 for k, outcome in enumerate(pair):
-                    if len(outcome) != 4:
+                    try:
+                        p, n, r, d = outcome
+                        if not isinstance(d, bool | np.bool_):
+                            raise TypeError("terminated is neither true nor false")
+                        probability[s, a, k], next_state[s, a, k] = float(p), operator.index(n)
+                        reward[s, a, k], terminated[s, a, k] = float(r), bool(d)
+                    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
                         raise ValueError(
                             f"State {s}, action {a} must list (probability, next_state, reward, terminated), "
-                            f"but has {outcome!r}."
-                        )
-                    probability[s, a, k], next_state[s, a, k] = float(outcome[0]), int(outcome[1])
-                    reward[s, a, k], terminated[s, a, k] = float(outcome[2]), bool(outcome[3])
+                            f"but has {outcome!r}: {error}."
+                        ) from error
         return cls(probability, next_state, reward, terminated, start_probability, discount, **labels)
 
     @classmethod
@@ -289,19 +315,22 @@ class FiniteMDP:
         Args:
             environment: an id such as "FrozenLake-v1", "CliffWalking-v1" or "Taxi-v4", or an environment.
             discount: γ in [0, 1].
-            options: passed to `gymnasium.make` where an id is given, such as `is_slippery=False`.
+            options: passed to `gymnasium.make` where an id is given, such as `is_slippery=False`. Wrappers of an
+                environment, a time limit for instance, are no part of its model.
 
         Raises:
             ValueError: for an id that Gymnasium doesn't know, or an environment that keeps no model.
-            TypeError: for spaces that are not discrete, or what is no environment.
+            TypeError: for spaces that are not discrete, what is no environment, or options beside an environment.
 
         Source: Gymnasium 1.4, `env.unwrapped.P` and `initial_state_distrib`.
         """
         if isinstance(environment, str):
             try:
                 environment = gymnasium.make(environment, **options)
-            except gymnasium.error.Error as error:
+            except (gymnasium.error.Error, ImportError, KeyError, ValueError) as error:
                 raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
+        elif options:
+            raise TypeError(f"options are for an id; {environment!r} is made already, so that {options} come too late.")
         if not isinstance(environment, gymnasium.Env):
             raise TypeError(f"environment must be an id or a gymnasium.Env, but is {environment!r}.")
         bare = environment.unwrapped
@@ -324,7 +353,7 @@ class FiniteMDP:
             rows,
             start_probability=torch.as_tensor(start, dtype=torch.float64),
             discount=discount,
-            action_labels=TOY_TEXT_ACTIONS.get(name.split("-")[0], ()),
+            action_labels=TOY_TEXT_ACTIONS.get(type(bare).__name__, ()),
             drawing=drawing,
         )
 
@@ -340,7 +369,7 @@ class FiniteMDP:
         path = Path(path)
         try:
             return cls.from_outcomes(**read_document(path))
-        except (ValueError, TypeError) as error:  # JSONDecodeError is a ValueError
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{path.name}: {error}") from error
 
 

@@ -22,11 +22,17 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if there is no such file.
         TypeError: for a number that is none.
-        ValueError: for broken JSON, missing or unknown keys, unknown states or actions; the key is named.
+        ValueError: for broken JSON, keys that are missing, unknown or there twice, unknown states or actions; the key is
+            named.
     """
-    document = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
     needed = {"discount", "states", "actions", "start", "outcomes"}
     _check_keys(document, "the file", required=needed, optional={"about", "drawing"})
+    if not isinstance(document.get("about", ""), str):
+        raise ValueError(f"about must be a string, but is {document['about']!r}.")
     states, actions = _names(document, "states"), _names(document, "actions")
     number = {label: index for index, label in enumerate(states)}
     _check_keys(document["outcomes"], "outcomes", required=set(states))
@@ -45,6 +51,14 @@ def read_document(path: Path) -> dict[str, Any]:
         "action_labels": tuple(actions),
         "drawing": tuple(_names(document, "drawing")) if "drawing" in document else (),
     }
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values; `json` alone would keep the last of two values and say nothing."""
+    keys = [key for key, _ in pairs]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"the key {twice[0]!r} is there twice")
+    return dict(pairs)
 
 
 def _names(document: Mapping[str, Any], key: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The course's figures: one style, learning curves with their spread, and gridworlds.
 
-The only file that imports matplotlib. May import: `mdp`, `statistics`. Colours are those of Okabe and Ito, which colour-blind
+The only file that imports matplotlib. May import: `mdp`. Colours are those of Okabe and Ito, which colour-blind
 readers tell apart; every line also differs in its dashes, so that a figure survives a grey printer.
 """
 
@@ -81,13 +81,15 @@ def draw_grid(
         title: of the axes.
 
     Raises:
-        ValueError: if the MDP has no drawing, `value` has another shape, or a policy is given for actions that have no
-            direction.
+        ValueError: if the MDP has no drawing, `value` or `policy` has another shape, or a policy is given for actions that
+            have no direction.
     """
     if not mdp.drawing:
         raise ValueError("draw_grid needs an MDP with a drawing; this one has none.")
     if value is not None and value.shape != (mdp.states,):
         raise ValueError(f"value must have the shape ({mdp.states},), but has {tuple(value.shape)}.")
+    if policy is not None and policy.shape != (mdp.states, mdp.actions):
+        raise ValueError(f"policy must have the shape ({mdp.states}, {mdp.actions}), but has {tuple(policy.shape)}.")
     if policy is not None and not set(mdp.action_labels) <= ARROWS.keys():
         raise ValueError(f"Arrows need the actions {sorted(ARROWS)}, but the MDP has {mdp.action_labels}.")
     shown = torch.zeros(mdp.states) if value is None else value

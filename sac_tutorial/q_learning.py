@@ -23,9 +23,9 @@ StepSize = Callable[[Tensor], Tensor]
 """From the number of visits n ≥ 1 to the step η_n, shapes (R,) to (R,)."""
 
 
-Arguments = ParamSpec("Arguments")
+_Arguments = ParamSpec("_Arguments")
 
-NEVER = torch.tensor(-1.0)  # a score below every draw; a tensor, since a number would be wrapped into one at each step
+_NEVER = torch.tensor(-1.0)  # a score below every draw; a tensor, since a number would be wrapped into one at each step
 
 
 # Step sizes
@@ -78,7 +78,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor, generator: torch.Generator) -> Te
     """
     explore = torch.rand((len(q), 1), generator=generator) < epsilon
     candidate = (q == q.amax(-1, keepdim=True)) | explore
-    return torch.where(candidate, torch.rand(q.shape, generator=generator), NEVER).argmax(-1)
+    return torch.where(candidate, torch.rand(q.shape, generator=generator), _NEVER).argmax(-1)
 
 
 class Episodes:
@@ -135,27 +135,40 @@ class Tables:
     Args:
         shape: how many tables, such as (R,) or (2, R).
         mdp: whose states and actions.
+        step_size: from the visits of R entries to their η.
 
     Attributes:
         values: Q, float64, shape (*shape, S, A), zeros at first.
         visits: how often each entry was updated, float64, same shape.
         begin: the first row of each table, int64, shape `shape`.
+
+    Raises:
+        TypeError: for a step size that is no function.
+        ValueError: for one that does not return one η for each entry.
     """
 
-    def __init__(self, shape: tuple[int, ...], mdp: FiniteMDP) -> None:
+    def __init__(self, shape: tuple[int, ...], mdp: FiniteMDP, step_size: StepSize) -> None:
+        if not callable(step_size):
+            raise TypeError(
+                f"step_size must be a function of the visits, such as constant_step(0.1), but is {step_size!r}."
+            )
         with torch.inference_mode(False):  # so that a reader may write into the tables that a learner yields
             self.values = torch.zeros(*shape, mdp.states, mdp.actions, dtype=torch.float64)
             self.visits = torch.zeros_like(self.values)
         self.begin = (mdp.states * torch.arange(math.prod(shape))).view(shape)
         self._actions, self._rows = mdp.actions, self.values.view(-1, mdp.actions)
         self._flat_values, self._flat_visits = self.values.view(-1), self.visits.view(-1)
-        self._one_each = torch.ones(shape[-1], dtype=torch.float64)
+        self._step_size, self._one_each = step_size, torch.ones(shape[-1], dtype=torch.float64)
+        if (found := step_size(self._one_each).shape) != self._one_each.shape:
+            raise ValueError(
+                f"step_size must turn {tuple(self._one_each.shape)} visits into as many steps, but gave {tuple(found)}."
+            )
 
     def at(self, row: Tensor) -> Tensor:
         """Return Q(s, ·) from the rows `begin + s`: (R,) to (R, A)."""
         return self._rows.index_select(0, row)
 
-    def update(self, row: Tensor, action: Tensor, target: Tensor, step_size: StepSize) -> None:
+    def update(self, row: Tensor, action: Tensor, target: Tensor) -> None:
         """Move Q(s, a) a step towards the target: Q ← Q + η_n (y − Q), equation (2.3); n counts this visit too.
 
         Each of the R runs names another row.
@@ -163,22 +176,22 @@ class Tables:
         here = torch.add(action, row, alpha=self._actions)
         self._flat_visits.index_add_(0, here, self._one_each)
         error = target - self._flat_values.take(here)
-        self._flat_values.index_add_(0, here, step_size(self._flat_visits.take(here)) * error)
+        self._flat_values.index_add_(0, here, self._step_size(self._flat_visits.take(here)) * error)
 
 
 # Learners
 
 
 def _without_autograd(
-    learner: Callable[Arguments, Iterator[Tensor]],
-) -> Callable[Arguments, Iterator[Tensor]]:
+    learner: Callable[_Arguments, Iterator[Tensor]],
+) -> Callable[_Arguments, Iterator[Tensor]]:
     """Take each step of a learner in inference mode: tables need no gradient, and small operations run an eighth faster.
 
     The mode ends before the step is handed out, so that it never reaches the code of whoever asked for it.
     """
 
     @wraps(learner)
-    def without_autograd(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Tensor]:
+    def without_autograd(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Iterator[Tensor]:
         steps, without_gradients = learner(*args, **kwargs), torch.inference_mode()
         while True:
             with without_gradients:
@@ -221,14 +234,15 @@ def q_learning(
         Q after each step, float64, shape (R, S, A): one tensor, updated in place.
 
     Raises:
-        TypeError: for counts that are not whole numbers, an ε that is no number.
-        ValueError: for counts below 1, an ε out of range or of another shape, a `next_value` of another shape.
+        TypeError: for counts that are not whole numbers, an ε that is no number, a step size that is no function.
+        ValueError: for counts below 1, an ε out of range or of another shape, a `next_value` or a `step_size` that returns
+            another shape.
 
     Source: Watkins and Dayan (1992); Sutton and Barto (2018), section 6.5.
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    q = Tables((runs,), mdp)
+    q = Tables((runs,), mdp, step_size)
     for step in range(positive_integer("steps", steps)):
         here = q.begin + episodes.state
         action = epsilon_greedy(q.at(here), epsilon, generator)
@@ -238,7 +252,7 @@ def q_learning(
             raise ValueError(
                 f"next_value must turn ({runs}, {mdp.actions}) into ({runs},), but gave {tuple(value.shape)}."
             )
-        q.update(here, action, td_target(reward, terminated, value, mdp.discount), step_size)
+        q.update(here, action, td_target(reward, terminated, value, mdp.discount))
         yield q.values
 
 
@@ -289,14 +303,14 @@ def sarsa(
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    q = Tables((runs,), mdp)
+    q = Tables((runs,), mdp, step_size)
     here = q.begin + episodes.state
     action = epsilon_greedy(q.at(here), epsilon, generator)
     for _ in range(positive_integer("steps", steps)):
         next_state, reward, terminated = episodes.step(action)
         next_q = q.at(q.begin + next_state)
         next_action = epsilon_greedy(next_q, epsilon, generator)
-        q.update(here, action, td_target(reward, terminated, taken_value(next_q, next_action), mdp.discount), step_size)
+        q.update(here, action, td_target(reward, terminated, taken_value(next_q, next_action), mdp.discount))
         here = q.begin + episodes.state
         action = torch.where(episodes.ended, epsilon_greedy(q.at(here), epsilon, generator), next_action)
         yield q.values
@@ -324,7 +338,7 @@ def double_q_learning(
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
     epsilon = _exploration(epsilon, runs)
-    q = Tables((2, runs), mdp)
+    q = Tables((2, runs), mdp, step_size)
     first, second = q.begin
     for _ in range(positive_integer("steps", steps)):
         state = episodes.state
@@ -333,7 +347,7 @@ def double_q_learning(
         coin = torch.rand(runs, generator=generator) < 0.5
         updated, other = torch.where(coin, first, second), torch.where(coin, second, first)
         value = double_value(q_select=q.at(updated + next_state), q_evaluate=q.at(other + next_state))
-        q.update(updated + state, action, td_target(reward, terminated, value, mdp.discount), step_size)
+        q.update(updated + state, action, td_target(reward, terminated, value, mdp.discount))
         yield q.values
 
 

@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from sac_tutorial._borders import number_in, positive_integer
 
 
-def interquartile_mean(values: ArrayLike, axis: int = 0) -> NDArray[np.float64]:
+def interquartile_mean(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
     """Return the mean of the middle half: the lowest and the highest quarter (rounded down) of the runs are left out.
 
     Args:
-        values: shape (runs, ...) for `axis=0`.
-        axis: the run axis.
+        values: shape (..., runs).
+        axis: the run axis; last by default, as in the learning curves of `plotting`.
 
     Returns:
         The means, without that axis.
@@ -29,13 +29,13 @@ def interquartile_mean(values: ArrayLike, axis: int = 0) -> NDArray[np.float64]:
 
 
 def bootstrap_interval(
-    values: ArrayLike, *, axis: int = 0, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+    values: ArrayLike, *, axis: int = -1, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a percentile-bootstrap confidence interval of the interquartile mean over runs.
 
     Args:
-        values: shape (runs, ...) for `axis=0`, at least 2 runs.
-        axis: the run axis.
+        values: shape (..., runs), at least 2 runs.
+        axis: the run axis; last by default, as in the learning curves of `plotting`.
         confidence: in [0, 1).
         resamples: how often the runs are drawn with replacement.
         seed: of these draws, so that a figure repeats.

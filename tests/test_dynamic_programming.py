@@ -415,9 +415,24 @@ def test_a_tolerance_must_be_positive(tolerance: Any, error: type[Exception], wo
 
 
 def test_a_next_value_that_does_not_contract_ends_in_words_and_not_in_a_loop() -> None:
-    # In exact arithmetic a contraction needs log2(32 / 1e-8) = 31.6 sweeps; ten more are for rounding.
-    with pytest.raises(ValueError, match="The tolerance 1e-08 is out of reach: after 42 sweeps the bound still is"):
+    # After the first, a contraction needs log2(32 / 1e-8) = 31.6 sweeps in exact arithmetic; ten more are for rounding.
+    with pytest.raises(ValueError, match="The tolerance 1e-08 is out of reach: after 43 sweeps the bound still is"):
         deque(sweeps(three_states(), lambda q: 3 * q.amax(-1)), maxlen=0)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("temperature", [0.1, 5.0])
+def test_a_value_that_is_not_zero_at_zero_still_contracts(discount: float, temperature: float) -> None:
+    mdp = random_mdp(3, 4, 3, 2, discount)
+    *_, last = sweeps(mdp, lambda q: temperature * (q / temperature).logsumexp(-1), tolerance=1e-9)
+    again = expected_target(mdp, temperature * (last.q / temperature).logsumexp(-1))
+    assert distance(again, last.q) <= 1e-9
+
+
+def test_values_that_are_not_finite_are_named() -> None:
+    start = torch.full((3, 2), torch.nan, dtype=torch.float64)
+    with pytest.raises(ValueError, match="start and next_value must be finite, but sweep 1 is not"):
+        next(value_iteration(three_states(), start=start))
 
 
 @FAST
@@ -433,17 +448,20 @@ def test_any_tolerance_above_rounding_is_reached(mdp: FiniteMDP, seed: int, scal
     [
         (torch.zeros(2, 3, dtype=torch.float64), r"start must .*\(3, 2\).*\(2, 3\)"),
         (torch.zeros(3, 1, dtype=torch.float64), r"start must .*\(3, 2\).*\(3, 1\)"),
-        (torch.zeros(3, 2), "start must be of torch.float64.*float32"),
+        (torch.zeros(3, 2), "start must be a tensor of torch.float64, but is one of torch.float32"),
+        ([[0.0, 0.0]] * 3, "start must be a tensor of torch.float64, but is a list"),
     ],
 )
 def test_a_start_of_another_kind_is_refused(start: Tensor, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((TypeError, ValueError), match=words):
         next(value_iteration(three_states(), start=start))
 
 
 def test_a_next_value_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"next_value must turn \(S, A\) into \(3,\), but it returned \(2,\)"):
+    with pytest.raises(ValueError, match=r"next_value must turn \(S, A\) into \(3,\) .*, but it returned \(2,\)"):
         next(sweeps(three_states(), lambda q: q.amax(0)))
+    with pytest.raises(ValueError, match=r"of torch.float64, but it returned .* of torch.float32"):
+        next(sweeps(three_states(), lambda q: q.amax(-1).float()))
 
 
 @pytest.mark.parametrize(

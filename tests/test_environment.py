@@ -107,3 +107,8 @@ def test_an_action_out_of_range_is_refused(action: Any) -> None:
 def test_an_unknown_render_mode_is_refused() -> None:
     with pytest.raises(ValueError, match="render_mode must be None or 'ansi', but is 'human'"):
         FiniteMDPEnv(three_states(), render_mode="human")
+
+
+def test_a_step_before_the_first_reset_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be reset before the first step"):
+        FiniteMDPEnv(gridworld(["S.G"], discount=0.9)).step(np.int64(0))

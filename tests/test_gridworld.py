@@ -87,3 +87,14 @@ def test_bad_drawings_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         gridworld(drawing, **{"discount": 0.9} | options)
+
+
+@pytest.mark.parametrize("reward", ["goal_reward", "hole_reward", "step_reward"])
+def test_a_reward_is_a_number(reward: str) -> None:
+    with pytest.raises(TypeError, match=f"{reward} must be a number, but is '1'"):
+        gridworld(["S.G"], discount=0.9, **{reward: "1"})
+
+
+def test_lines_are_strings() -> None:
+    with pytest.raises(TypeError, match=r"drawing must be a list of strings, but is \[1, 2\]"):
+        gridworld([1, 2], discount=0.9)

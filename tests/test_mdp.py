@@ -1,5 +1,6 @@
 """The list of outcomes: its border, its matrices, its sampler, and the places where one can come from."""
 
+import copy
 import dataclasses
 import json
 import math
@@ -515,3 +516,77 @@ def test_broken_files_are_named_with_the_key(tmp_path: Path, broken: Any, words:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         FiniteMDP.from_json(tmp_path / "nowhere.json")
+
+
+# What was found by trying
+
+
+def test_another_map_of_the_same_environment_keeps_its_action_names() -> None:
+    assert FiniteMDP.from_gymnasium("FrozenLake8x8-v1", discount=0.9).action_labels == ("left", "down", "right", "up")
+
+
+def test_options_beside_an_environment_are_refused() -> None:
+    with pytest.raises(TypeError, match="options are for an id"):
+        FiniteMDP.from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.9, is_slippery=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("nomodule:Foo-v0", {}), ("FrozenLake-v1", {"map_name": "9x9"}), (":", {})]
+)
+def test_whatever_gymnasium_says_of_an_id_is_passed_on(name: str, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="Gymnasium can't make the environment"):
+        FiniteMDP.from_gymnasium(name, discount=0.9, **options)
+
+
+@pytest.mark.parametrize(
+    "outcome", [(1.0, 0.7, 0.0, False), (1.0, "0", 0.0, False), (1.0, 0, 0.0, "False"), (1.0, 10**30, 0.0, False), 1.0]
+)
+def test_an_outcome_is_taken_as_it_is_or_refused(outcome: Any) -> None:
+    with pytest.raises(
+        ValueError, match=r"State 0, action 0 must list \(probability, next_state, reward, terminated\)"
+    ):
+        FiniteMDP.from_outcomes([[[outcome]]], start_probability=torch.ones(1, dtype=torch.float64), discount=0.9)
+
+
+def test_a_copy_shares_the_model_even_after_an_exact_answer() -> None:
+    mdp = FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9)
+    assert mdp.continuation.shape == (64, 16)
+    assert copy.deepcopy(mdp) is mdp
+
+
+def test_an_mdp_introduces_itself_in_a_line() -> None:
+    mdp = FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9)
+    assert repr(mdp) == "FiniteMDP(16 states, 4 actions, 3 outcomes each, discount 0.9)"
+
+
+@pytest.mark.parametrize("name", ["state_labels", "action_labels", "drawing"])
+def test_one_string_is_not_several(name: str) -> None:
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    with pytest.raises(TypeError, match=f"{name} must be several strings, but is the one string 'a'"):
+        FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), 0.9, **{name: "a"})
+
+
+@pytest.mark.parametrize(
+    ("discount", "words"),
+    [(1 + 1e-8, "but is 1.00000001"), (10**400, "discount is too large for a floating-point number")],
+)
+def test_a_number_that_is_refused_is_shown_to_the_last_digit(discount: float, words: str) -> None:
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    with pytest.raises(ValueError, match=words):
+        FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), discount)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"discount": 0.9, "discount": 0.5}', "the key 'discount' is there twice"),
+        ("", "it is no JSON"),
+        ("\x80", "it is no JSON"),
+        (json.dumps(document(about=3)), "about must be a string, but is 3"),
+    ],
+)
+def test_files_that_say_two_things_or_nothing(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "village.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=f"^village.json: {words}"):
+        FiniteMDP.from_json(path)

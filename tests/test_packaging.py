@@ -91,9 +91,10 @@ def test_package_is_typed_and_its_version_is_in_the_changelog() -> None:
     assert f"## [{sac_tutorial.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_example_of_the_readme_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_of_the_readme_print_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    (output,) = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)
-    exec(example, {})
-    assert capsys.readouterr().out == output
+    examples = re.findall(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.DOTALL)
+    assert len(examples) == readme.count("```python") == 2
+    for example, output in examples:
+        exec(example, {})
+        assert capsys.readouterr().out == output

@@ -84,6 +84,8 @@ def test_what_cannot_be_drawn_is_said(axes: Axes, mdp: FiniteMDP) -> None:
         draw_grid(axes, garnet(3, 2, 1, discount=0.9, generator=generator))
     with pytest.raises(ValueError, match=r"shape \(5,\), but has \(4,\)"):
         draw_grid(axes, mdp, torch.zeros(4))
+    with pytest.raises(ValueError, match=r"policy must have the shape \(5, 4\), but has \(3, 4\)"):
+        draw_grid(axes, mdp, policy=torch.full((3, 4), 0.25))
     flat = FiniteMDP(
         **{name: getattr(mdp, name)[:, :2] for name in ("probability", "next_state", "reward", "terminated")},
         start_probability=mdp.start_probability,

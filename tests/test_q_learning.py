@@ -326,7 +326,7 @@ def test_episodes_without_a_limit_go_on() -> None:
 
 
 def test_tables_read_rows_and_move_single_entries() -> None:
-    tables = Tables((2, 5), random_mdp(0, 3, 2, 4, 0.9))
+    tables = Tables((2, 5), random_mdp(0, 3, 2, 4, 0.9), polynomial_step(1))
     assert tables.values.shape == (2, 5, 3, 2)
     assert tables.begin.shape == (2, 5)
     assert not tables.values.any()
@@ -340,7 +340,7 @@ def test_tables_read_rows_and_move_single_entries() -> None:
     for visit in (1, 2, 3):
         here = which, run, state, action
         expected[here] += (100.0 - expected[here]) / visit
-        tables.update(begin + state, action, torch.full((5,), 100.0, dtype=torch.float64), polynomial_step(1))
+        tables.update(begin + state, action, torch.full((5,), 100.0, dtype=torch.float64))
         assert torch.allclose(tables.values, expected)
     counted = torch.zeros(2, 5, 3, 2, dtype=torch.float64)
     counted[which, run, state, action] = 3
@@ -559,3 +559,11 @@ def test_bad_step_sizes_are_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         make(argument)
+
+
+def test_a_step_size_is_a_function_of_the_visits() -> None:
+    mdp = random_mdp(0, 3, 2, 4, 0.9)
+    with pytest.raises(TypeError, match="step_size must be a function of the visits"):
+        next(q_learning(mdp, runs=2, steps=1, step_size=0.1, epsilon=0.1, generator=generator()))
+    with pytest.raises(ValueError, match=r"step_size must turn \(2,\) visits into as many steps, but gave \(1,\)"):
+        next(q_learning(mdp, runs=2, steps=1, step_size=lambda n: n[:1], epsilon=0.1, generator=generator()))
