@@ -160,3 +160,39 @@ def remaining_error(residual: float, discount: float) -> float:
     Source: Puterman (1994), theorem 6.3.1 (the a-posteriori bound of Banach's theorem).
     """
     return discount / (1 - discount) * residual
+
+
+def squared_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of (y − Q(s, a))² over the batch, equation (3.2), one number a run.
+
+    Its gradient is that of (3.3) as long as the target carries none: y is an answer to approach, not a thing to move.
+
+    Args:
+        q: Q(s, a) of the actions that were taken, shape (..., B).
+        target: y, shape (..., B), without gradient.
+
+    Returns:
+        The means, shape (...).
+
+    Source: Mnih et al. (2015), equation 2.
+    """
+    return (target - q).square().mean(-1)
+
+
+def huber_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Return the mean over the batch of δ²/2 where |δ| ≤ 1 and |δ| − 1/2 elsewhere, with δ = y − Q(s, a), equation (3.16).
+
+    Where targets are random its minimum is not their mean, (3.17), so that a learner with this loss has another fixed point
+    than Q*. It is here to be compared with.
+
+    Args:
+        q: Q(s, a) of the actions that were taken, shape (..., B).
+        target: y, shape (..., B), without gradient.
+
+    Returns:
+        The means, shape (...).
+
+    Source: Huber (1964), equation 2.6; Mnih et al. (2015), Methods ("error clipping").
+    """
+    distance = (target - q).abs()
+    return torch.where(distance <= 1, distance.square() / 2, distance - 0.5).mean(-1)

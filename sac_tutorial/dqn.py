@@ -1,0 +1,239 @@
+"""DQN and double DQN: Q-learning on the target (3.8), with a network for the table.
+
+What tells the two apart is the next-state value alone: `greedy_value` or `double_value`, the functions that drive a table.
+
+May import: `equations`, `networks`, `replay`, `saving`, `vector_env`, `_borders`.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from gymnasium.spaces import Discrete
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from sac_tutorial._borders import number_in, positive_integer, positive_number
+from sac_tutorial.equations import greedy_value, squared_loss, taken_value, td_target
+from sac_tutorial.networks import MLP, Learnable, Network, copy_step, frozen_copy, polyak_step
+from sac_tutorial.replay import Batch
+from sac_tutorial.saving import fill, load_tensors, save_tensors
+from sac_tutorial.vector_env import observation_shape
+
+
+@dataclass(frozen=True)
+class DQNSettings:
+    """The hyper-parameters of DQN.
+
+    Args:
+        discount: γ in [0, 1).
+        learning_rate: η of Adam, > 0.
+        first_epsilon, last_epsilon: ε before the first update and from the last one of the schedule on; in [0, 1], not rising.
+        exploration_updates: updates over which ε falls in a straight line, ≥ 1.
+        target_period: updates from one copy θ̄ ← θ to the next, ≥ 1; 1 means no target network: θ̄ = θ at every update.
+        polyak: τ in (0, 1], for θ̄ ← (1 − τ) θ̄ + τ θ after every update, in place of a period. Exactly one of both is given;
+            whoever gives `polyak` sets `target_period` to None.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for what is out of range, a rising ε, or both or none of `target_period` and `polyak`.
+    """
+
+    discount: float = 0.99
+    learning_rate: float = 1e-3
+    first_epsilon: float = 1.0
+    last_epsilon: float = 0.05
+    exploration_updates: int = 5_000
+    target_period: int | None = 250
+    polyak: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check everything at the border."""
+        number_in("discount", self.discount, 0, 1, open_above=True)
+        positive_number("learning_rate", self.learning_rate)
+        number_in("first_epsilon", self.first_epsilon, 0, 1)
+        number_in("last_epsilon", self.last_epsilon, 0, 1)
+        positive_integer("exploration_updates", self.exploration_updates)
+        if self.last_epsilon > self.first_epsilon:
+            raise ValueError(f"ε must not rise, but goes from {self.first_epsilon} to {self.last_epsilon}.")
+        if (self.target_period is None) == (self.polyak is None):
+            raise ValueError(
+                f"Exactly one of target_period and polyak says how the target network follows, the other is None; "
+                f"they are {self.target_period} and {self.polyak}."
+            )
+        if self.target_period is not None:
+            positive_integer("target_period", self.target_period)
+        if self.polyak is not None:
+            positive_number("polyak", number_in("polyak", self.polyak, 0, 1))
+
+
+class DQN:
+    """Deep Q-learning, R independent runs at once.
+
+    Args:
+        envs: the environments, for the number of runs and the spaces.
+        settings: the hyper-parameters.
+        network: from observations to one number an action. Default: `MLP` with two hidden layers of 64.
+        next_value: V(s′): a function of Q̄(s′, ·), as `greedy_value` (DQN), or of Q(s′, ·) and Q̄(s′, ·), as `double_value`
+            (double DQN). Any function of one or two tensors of shape (R, B, actions) that returns (R, B) will do.
+        loss: from Q(s, a) and y, both (R, B), to one number a run. Default: the mean squared error.
+        seed: of the one generator that draws parameters, exploration and batches.
+        device: where everything is computed.
+
+    Attributes:
+        online: θ, learnable, leading axis R.
+        target: θ̄, the same shapes.
+        updates: how many there have been.
+
+    Raises:
+        TypeError: for continuous actions, observations that are no arrays, or a `next_value` of no or three arguments.
+        ValueError: for a network that doesn't fit the spaces.
+
+    Source: Mnih et al. (2015), algorithm 1; van Hasselt, Guez and Silver (2016), equation 4.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        settings: DQNSettings | None = None,
+        *,
+        network: Network | None = None,
+        next_value: Callable[..., Tensor] = greedy_value,
+        loss: Callable[[Tensor, Tensor], Tensor] = squared_loss,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings, self.loss = settings or DQNSettings(), loss
+        self.runs, self.actions = envs.num_envs, _number_of_actions(envs)
+        self.device = torch.device(device)
+        self.network = network or _default_network(observation_shape(envs), self.actions)
+        if self.network.input_shape != observation_shape(envs) or self.network.outputs != self.actions:
+            raise ValueError(
+                f"The network maps {self.network.input_shape} to {self.network.outputs} numbers, "
+                f"but there are observations of shape {observation_shape(envs)} and {self.actions} actions."
+            )
+        self.next_value, self._compares = next_value, _arguments(next_value) == 2
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.online = Learnable(self.network.initial((self.runs,), self.generator), self.settings.learning_rate)
+        self.target = frozen_copy(self.online.parameters)
+        self.updates = 0
+
+    # Acting
+
+    @property
+    def epsilon(self) -> float:
+        """The exploration rate ε now: it falls in a straight line with the updates, and then stays."""
+        passed = min(self.updates / self.settings.exploration_updates, 1.0)
+        return self.settings.first_epsilon + passed * (self.settings.last_epsilon - self.settings.first_epsilon)
+
+    @torch.no_grad()
+    def q(self, observation: Tensor) -> Tensor:
+        """Return Q(s, ·; θ) of observations (..., B, *observation), those of each run or the same for all: (R, B, actions)."""
+        return self.network(self.online.parameters, observation)
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        """Return the greedy actions for observations of shape (R, B, *observation): int64, shape (R, B)."""
+        return self.q(observation).argmax(-1)
+
+    def explore(self, observation: Tensor) -> Tensor:
+        """Return ε-greedy actions, equation (2.9), for observations of shape (R, B, *observation): int64, shape (R, B)."""
+        greedy = self.exploit(observation)
+        anyhow = torch.randint(self.actions, greedy.shape, generator=self.generator, device=self.device)
+        draw = torch.rand(greedy.shape, generator=self.generator, device=self.device)
+        return torch.where(draw < self.epsilon, anyhow, greedy)
+
+    # Learning
+
+    def update(self, batch: Batch) -> Tensor:
+        """Take one gradient step in every run on its own batch; return the losses before it, shape (R,).
+
+        Equations (3.8) for the target, (3.2) for the loss, (3.3) for the step, (3.10) or (3.11) for what follows it.
+        """
+        with torch.no_grad():
+            next_value = self._next_value(batch.next_observation)
+            target = td_target(batch.reward, batch.terminated, next_value, self.settings.discount)
+        q = taken_value(self.network(self.online.parameters, batch.observation), batch.action)
+        loss = self.loss(q, target)
+        self.online.descend(loss)
+        self.updates += 1
+        self._follow()
+        return loss.detach()
+
+    def _next_value(self, observation: Tensor) -> Tensor:
+        target_q = self.network(self.target, observation)
+        if not self._compares:
+            return self.next_value(target_q)
+        return self.next_value(self.network(self.online.parameters, observation), target_q)
+
+    def _follow(self) -> None:
+        if self.settings.polyak is not None:
+            polyak_step(self.target, self.online.parameters, self.settings.polyak)
+        elif self.settings.target_period and self.updates % self.settings.target_period == 0:
+            copy_step(self.target, self.online.parameters)
+
+    # Keeping
+
+    def save(self, path: str | Path) -> None:
+        """Write both networks and the count of updates to a safetensors file, in one step.
+
+        The optimiser's averages and the replay are not in it: who goes on training from here starts those anew.
+
+        Raises:
+            OSError: if the file can't be written.
+        """
+        save_tensors(path, self._tensors(), {"agent": "DQN", "network": repr(self.network), "updates": str(self.updates)})
+
+    def load(self, path: str | Path) -> None:
+        """Take over networks and count of updates from a file that an agent of the same shape has saved.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: for a file that is cut off, of another kind, or from another network; the agent stays as it was.
+        """
+        found, description = load_tensors(path)
+        if description.get("agent") != "DQN":
+            raise ValueError(f"{path} holds no DQN agent, but {description or 'tensors without a description'}.")
+        if description["network"] != repr(self.network):
+            raise ValueError(f"{path} was saved from {description['network']}, but this agent has {self.network!r}.")
+        fill(self._tensors(), found, str(path))
+        self.updates = int(description["updates"])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        both = {"online": self.online.parameters, "target": self.target}
+        return {f"{name}.{number}": tensor for name, tensors in both.items() for number, tensor in enumerate(tensors)}
+
+
+def _number_of_actions(envs: VectorEnv) -> int:
+    space = envs.single_action_space
+    if not isinstance(space, Discrete) or space.start != 0:
+        raise TypeError(
+            f"DQN takes a maximum over numbered actions, Discrete(n) from 0 on, but the action space is {space}. "
+            f"Continuous actions need an agent with a policy of its own, such as soft actor-critic."
+        )
+    return int(space.n)
+
+
+def _default_network(shape: tuple[int, ...], actions: int) -> Network:
+    if len(shape) != 1:
+        raise ValueError(
+            f"Observations of shape {shape} need a network of their own: network=ConvNet(...) for pictures, "
+            f"or gymnasium.wrappers.FlattenObservation in front of the default one."
+        )
+    return MLP(shape[0], (64, 64), actions)
+
+
+def _arguments(next_value: Callable[..., Tensor]) -> int:
+    """How many tensors the function asks for: one (Q̄) or two (Q and Q̄)."""
+    asked = [
+        parameter
+        for parameter in inspect.signature(next_value).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(asked) not in (1, 2):
+        raise TypeError(
+            f"next_value must be a function of Q̄(s′, ·), or of Q(s′, ·) and Q̄(s′, ·), "
+            f"but takes {len(asked)} arguments without a default."
+        )
+    return len(asked)

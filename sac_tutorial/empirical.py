@@ -1,0 +1,60 @@
+"""The MDP that a replay holds: what a learner on stored transitions converges to, whatever the world may be.
+
+May import: `equations`, `replay`, `_borders`.
+"""
+
+import torch
+from torch import Tensor
+
+from sac_tutorial._borders import number_in
+from sac_tutorial.equations import greedy_value
+from sac_tutorial.replay import Batch
+
+
+def nearest_state(observation: Tensor, features: Tensor) -> Tensor:
+    """Return for each observation the number of the state whose features are nearest: int64.
+
+    Args:
+        observation: shape (..., *observation).
+        features: what is shown of each state, shape (S, *observation).
+    """
+    flat = features.flatten(1)
+    return torch.cdist(observation.reshape(-1, flat.shape[-1]), flat).argmin(-1).view(observation.shape[: 1 - features.dim()])
+
+
+def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, tolerance: float = 1e-9) -> Tensor:
+    """Return Q* of each run's empirical MDP, equation (3.14): outcomes have the frequencies with which they are stored.
+
+    A pair of state and action that is not stored has the value 0, as in a table that begins at 0 and never hears of it.
+
+    Args:
+        batch: all that is stored, `replay.stored()`, (R, N, ...).
+        features: what is shown of each state, shape (S, *observation).
+        actions: A.
+        discount: γ in [0, 1).
+        tolerance: the largest error that is left.
+
+    Returns:
+        float64, shape (R, S, A).
+
+    Raises:
+        TypeError, ValueError: for a discount out of range.
+
+    Source: the certainty-equivalent model; Sutton and Barto (2018), section 6.3, says so of batch updating.
+    """
+    number_in("discount", discount, 0, 1, open_above=True)
+    states, runs = len(features), len(batch.reward)
+    pair = nearest_state(batch.observation, features) * actions + batch.action
+    follows = pair * states + nearest_state(batch.next_observation, features)
+    reward = batch.reward.double()
+    count = torch.zeros(runs, states * actions, dtype=torch.float64).scatter_add_(-1, pair, torch.ones_like(reward))
+    visits = count.clamp(min=1).unsqueeze(-1)
+    mean_reward = torch.zeros_like(count).scatter_add_(-1, pair, reward).unsqueeze(-1) / visits
+    goes_on = torch.zeros(runs, states * actions * states, dtype=torch.float64)
+    continuation = goes_on.scatter_add_(-1, follows, (~batch.terminated).double()).view(runs, -1, states) / visits
+    q, change = torch.zeros(runs, states, actions, dtype=torch.float64), torch.inf
+    while change * discount > tolerance * (1 - discount):  # the bound (1.16) of value iteration
+        backed_up = mean_reward + discount * continuation @ greedy_value(q).unsqueeze(-1)
+        previous, q = q, backed_up.view_as(q)
+        change = (q - previous).abs().max().item()
+    return q

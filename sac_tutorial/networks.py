@@ -1,0 +1,240 @@
+"""Networks with leading axes: R runs, and two critics in front of them, are one network with larger tensors.
+
+A network here is only a shape. It makes parameters and is a pure function of them, `network(parameters, x)`, so that the
+online network and the target network are the same function of two lists of tensors. Every parameter has the shape
+(..., n, m): what stands in front of the last two axes (a run, or a critic and a run) never mixes.
+
+May import: `_borders`. May not: anything that knows what reinforcement learning is.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from sac_tutorial._borders import number_in, positive_integer, positive_number
+
+Parameters = list[Tensor]
+"""weight, bias, weight, bias, …, from the input to the output."""
+
+
+class Network(Protocol):
+    """What agents need of a network."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one observation."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers come out for one observation: for a Q-network, the number of actions."""
+
+    def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
+        """Return random parameters with these leading axes, such as (runs,)."""
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Map observations of shape (..., B, *input_shape) to outputs of shape (*leading, B, outputs)."""
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return x W + b in every run at once, equation (3.12): one layer.
+
+    Args:
+        x: shape (R, B, n).
+        weight: W, shape (R, n, m).
+        bias: b, shape (R, 1, m).
+
+    Returns:
+        Shape (R, B, m). Run r sees nothing but its own slice of each.
+
+    Source: the affine layer of any textbook (Goodfellow et al. 2016, section 6.1), with one more axis.
+    """
+    return torch.baddbmm(bias, x, weight)
+
+
+@dataclass(frozen=True)
+class MLP:
+    """A multilayer perceptron: affine layers, equation (3.12), with max(0, ·) between them.
+
+    Args:
+        inputs: length of one observation, ≥ 1.
+        hidden: widths of the hidden layers; () gives a linear function.
+        outputs: length of the result, ≥ 1.
+
+    Raises:
+        TypeError, ValueError: for sizes that are no whole numbers ≥ 1.
+
+    Source: Goodfellow et al. (2016), chapter 6. Parameters start uniform in ±1/√n, as those of `torch.nn.Linear` do.
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        positive_integer("inputs", self.inputs)
+        positive_integer("outputs", self.outputs)
+        object.__setattr__(self, "hidden", tuple(positive_integer("hidden", width) for width in self.hidden))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one observation, (inputs,)."""
+        return (self.inputs,)
+
+    def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
+        """Return random parameters: weights of shape (*leading, n, m) and biases of shape (*leading, 1, m)."""
+        parameters = []
+        for n, m in pairwise((self.inputs, *self.hidden, self.outputs)):
+            bound = 1 / math.sqrt(n)
+            parameters += [_uniform((*leading, n, m), bound, generator), _uniform((*leading, 1, m), bound, generator)]
+        return parameters
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Map x of shape (..., B, inputs), broadcast with the leading axes, to (*leading, B, outputs)."""
+        leading = parameters[0].shape[:-2]
+        x = x.expand(*leading, *x.shape[-2:])
+        if len(leading) > 1:  # a batched product has one batch axis: fold the others into it, and out again at the end
+            x, parameters = x.flatten(0, -3), [parameter.flatten(0, -3) for parameter in parameters]
+        *inner, last = zip(parameters[::2], parameters[1::2], strict=True)
+        for weight, bias in inner:
+            x = linear(x, weight, bias).relu()
+        x = linear(x, *last)
+        return x.unflatten(0, leading) if len(leading) > 1 else x
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """A small convolutional network for pictures: convolutions, equation (3.13), with max(0, ·), then an MLP.
+
+    Args:
+        input_shape: (channels, height, width) of one picture.
+        filters: for each convolution (channels out, kernel, stride); no padding.
+        hidden: widths of the hidden layers of the MLP.
+        outputs: length of the result, ≥ 1.
+
+    Raises:
+        TypeError, ValueError: for sizes that are no whole numbers ≥ 1, or a kernel larger than what is left of the picture.
+
+    Source: Mnih et al. (2015), Methods, "Model architecture", which this shrinks.
+    """
+
+    input_shape: tuple[int, int, int]
+    filters: tuple[tuple[int, int, int], ...]
+    hidden: tuple[int, ...]
+    outputs: int
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        if len(self.input_shape) != 3:
+            raise ValueError(f"input_shape must be (channels, height, width), but is {self.input_shape}.")
+        for size in (*self.input_shape, *(size for layer in self.filters for size in layer)):
+            positive_integer("every size of a ConvNet", size)
+        _ = self._head  # walks through the picture, and checks the MLP's sizes
+
+    @property
+    def _head(self) -> MLP:
+        channels, height, width = self.input_shape
+        for number, (channels, kernel, stride) in enumerate(self.filters, start=1):  # noqa: B020  # the last one counts
+            if kernel > min(height, width):
+                raise ValueError(
+                    f"The kernel of convolution {number} is {kernel} pixels wide, but only {height} × {width} are left "
+                    f"of the picture; use fewer or smaller filters."
+                )
+            height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+        return MLP(channels * height * width, self.hidden, self.outputs)
+
+    def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
+        """Return random parameters; a filter's weights have the shape (*leading, out, in · kernel²), its bias (*leading, 1, out)."""
+        parameters, channels = [], self.input_shape[0]
+        for out, kernel, _ in self.filters:
+            bound = 1 / math.sqrt(channels * kernel**2)
+            weight = _uniform((*leading, out, channels * kernel**2), bound, generator)
+            parameters += [weight, _uniform((*leading, 1, out), bound, generator)]
+            channels = out
+        return parameters + self._head.initial(leading, generator)
+
+    def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
+        """Map pictures of shape (..., B, C, H, W), broadcast with the leading axes, to (*leading, B, outputs)."""
+        leading, batch = parameters[0].shape[:-2], x.shape[-4]
+        networks = math.prod(leading)
+        # A convolution in groups never mixes its groups: the networks become groups of channels of one picture.
+        x = x.expand(*leading, *x.shape[-4:]).reshape(networks, *x.shape[-4:]).transpose(0, 1).flatten(1, 2)
+        depth = 2 * len(self.filters)
+        layers = zip(self.filters, parameters[:depth:2], parameters[1:depth:2], strict=True)
+        for (out, kernel, stride), weight, bias in layers:
+            kernels = weight.reshape(networks * out, -1, kernel, kernel)
+            x = conv2d(x, kernels, bias.flatten(), stride=stride, groups=networks).relu()
+        flat = x.reshape(batch, networks, -1).transpose(0, 1).unflatten(0, leading)
+        return self._head(parameters[depth:], flat)
+
+
+class Learnable:
+    """Parameters and the optimiser that moves them: Adam, which scales every single parameter by its own past gradients.
+
+    Nothing in a step couples two parameters, so that runs which share a tensor don't feel each other.
+
+    Args:
+        parameters: the tensors to learn, of any shapes.
+        learning_rate: η > 0.
+
+    Raises:
+        TypeError, ValueError: for a learning rate that is no positive number.
+
+    Source: Kingma and Ba (2015), algorithm 1.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], learning_rate: float) -> None:
+        positive_number("learning_rate", learning_rate)
+        self.parameters = [parameter.detach().clone().requires_grad_() for parameter in parameters]
+        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True)
+
+    def descend(self, loss: Tensor) -> None:
+        """Take one gradient step on `loss` (one entry a run, any shape), equation (3.3); the entries are summed, so runs never mix.
+
+        Only the gradients of these parameters are computed: whatever else the loss depends on stays as it is.
+        """
+        gradients = torch.autograd.grad(loss.sum(), self.parameters)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimiser.step()
+
+
+def frozen_copy(parameters: Sequence[Tensor]) -> Parameters:
+    """Return copies that no gradient reaches: the first target network."""
+    return [parameter.detach().clone() for parameter in parameters]
+
+
+@torch.no_grad()
+def copy_step(target: Parameters, online: Sequence[Tensor]) -> None:
+    """Set θ̄ ← θ in place, equation (3.10): what a target network does once a period.
+
+    Source: Mnih et al. (2015), algorithm 1, last line.
+    """
+    torch._foreach_copy_(target, list(online))
+
+
+@torch.no_grad()
+def polyak_step(target: Parameters, online: Sequence[Tensor], rate: float) -> None:
+    """Set θ̄ ← (1 − τ) θ̄ + τ θ in place, equation (3.11): what a target network can do after every update.
+
+    Args:
+        target: θ̄.
+        online: θ, the same shapes.
+        rate: τ in [0, 1]; others write ρ for 1 − τ.
+
+    Raises:
+        TypeError, ValueError: for a rate out of range.
+
+    Source: Lillicrap et al. (2016), algorithm 1; Polyak and Juditsky (1992) averaged iterates for another purpose.
+    """
+    torch._foreach_lerp_(target, list(online), number_in("rate", rate, 0, 1))
+
+
+def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
+    return bound * (2 * torch.rand(shape, generator=generator, device=generator.device) - 1)

@@ -1,0 +1,187 @@
+"""The one off-policy loop: act, store, update; and the evaluation of what was learnt.
+
+An agent here is whatever can `explore`, `exploit` and `update`. The loop does not know which one it trains.
+
+May import: `replay`, `_borders`. Environments come from `vector_env`, agents from their own files.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from sac_tutorial._borders import number_in, positive_integer
+from sac_tutorial.replay import Batch, Replay
+
+
+class Agent(Protocol):
+    """What the loop needs of an agent of R runs; observations (R, B, *observation), actions (R, B) or (R, B, *action)."""
+
+    runs: int
+    device: torch.device
+    generator: torch.Generator
+
+    def explore(self, observation: Tensor) -> Tensor:
+        """Return actions to learn from."""
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        """Return the best actions that the agent knows."""
+
+    def update(self, batch: Batch) -> Tensor:
+        """Learn from one batch a run; return the losses, shape (R,)."""
+
+
+class Step(NamedTuple):
+    """What one step of the loop leaves to look at."""
+
+    number: int
+    """How many steps there have been in each run, counted from 1."""
+    ended: NDArray[np.bool_]
+    """Which runs' episodes ended with this step, terminated or cut off; shape (R,)."""
+    last_return: NDArray[np.float64]
+    """The undiscounted return of each run's latest finished episode, NaN before the first; shape (R,), a copy."""
+
+
+class EnvironmentFailed(RuntimeError):
+    """An environment returned what is no number."""
+
+
+def train(
+    envs: VectorEnv,
+    agent: Agent,
+    replay: Replay,
+    *,
+    steps: int,
+    warmup: int,
+    batch_size: int,
+    seed: int | None = 0,
+    progress: bool = True,
+) -> Iterator[Step]:
+    """Train an agent: in each step every run acts once, stores what happened, and learns once from its own batch.
+
+    Everything lives in `agent` and `replay`. Who stops iterating, or presses Ctrl-C, loses nothing, and can call again
+    with the same objects to go on (with new episodes).
+
+    Args:
+        envs: one environment a run, with automatic resets off; `make_envs` makes such.
+        agent: with as many runs.
+        replay: with as many runs.
+        steps: steps to take in each run, ≥ 1.
+        warmup: steps before the first update, ≥ 0.
+        batch_size: transitions of each run in one update, ≥ 1.
+        seed: of the environments; None to go on with their present generators.
+        progress: whether to show a bar.
+
+    Yields:
+        A `Step` after every step.
+
+    Raises:
+        TypeError: for numbers that are none.
+        ValueError: for numbers out of range, a warm-up that leaves fewer transitions than one batch, another number of runs
+            in agent or replay than there are environments, or environments that reset themselves.
+        EnvironmentFailed: if an observation or a reward is not finite. The message names run and step; nothing of this
+            step is stored, agent and replay stay as they were after the step before.
+
+    Source: Mnih et al. (2015), algorithm 1; Haarnoja et al. (2018), algorithm 1.
+    """
+    _check(envs, agent, replay, batch_size=batch_size, warmup=warmup)
+    observation, _ = envs.reset(seed=seed)
+    so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
+    with tqdm(total=positive_integer("steps", steps), disable=not progress, unit="step") as bar:
+        for number in range(1, steps + 1):
+            action = agent.explore(_batch_of_one(observation, agent)).squeeze(1).cpu().numpy()
+            next_observation, reward, terminated, truncated, _ = envs.step(action)
+            _check_finite(number, next_observation, reward)
+            replay.add(observation, action, reward, next_observation, terminated)
+            if number > warmup:
+                agent.update(replay.sample(batch_size, agent.generator))
+
+            so_far += reward
+            observation, ended = next_observation, terminated | truncated
+            if ended.any():
+                last_return[ended], so_far[ended] = so_far[ended], 0.0
+                observation, _ = envs.reset(options={"reset_mask": ended})
+                bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
+            bar.update()
+            yield Step(number, ended, last_return.copy())
+
+
+def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 1.0) -> NDArray[np.float64]:
+    """Return the returns of whole episodes in which the agent exploits what it knows, shape (R, episodes).
+
+    All runs play the same episodes, as far as the environment's randomness is concerned, all of them side by side.
+
+    Args:
+        agent: with R runs.
+        envs: R × episodes environments; every one plays one episode. Its end must come: by a time limit, if by nothing else.
+        seed: of the episodes, which are seeded `seed`, `seed + 1`, …
+        discount: γ in [0, 1]. Below 1, an episode that is cut off after T steps leaves out up to γ^T r_max/(1 − γ).
+
+    Raises:
+        TypeError, ValueError: for a discount out of range, environments that reset themselves, or a number of them that is
+            no multiple of the agent's runs.
+    """
+    number_in("discount", discount, 0, 1)
+    _check_autoreset(envs)
+    if envs.num_envs % agent.runs:
+        raise ValueError(
+            f"envs must be a multiple of the agent's {agent.runs} runs, one for each episode of each, but are {envs.num_envs}."
+        )
+    episodes = envs.num_envs // agent.runs
+    observation, _ = envs.reset(seed=[seed + episode for _ in range(agent.runs) for episode in range(episodes)])
+    total, weight, playing = np.zeros(envs.num_envs), 1.0, np.ones(envs.num_envs, dtype=np.bool_)
+    while playing.any():
+        seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device).unflatten(0, (agent.runs, episodes))
+        observation, reward, terminated, truncated, _ = envs.step(agent.exploit(seen).flatten(0, 1).cpu().numpy())
+        total += weight * reward * playing
+        weight *= discount
+        ended = terminated | truncated
+        playing &= ~ended
+        if ended.any():  # who is ready steps on until all are: what it earns then doesn't count
+            observation, _ = envs.reset(options={"reset_mask": ended})
+    return total.reshape(agent.runs, episodes)
+
+
+def _batch_of_one(observation: NDArray[np.float32], agent: Agent) -> Tensor:
+    return torch.as_tensor(observation, dtype=torch.float32, device=agent.device).unsqueeze(1)
+
+
+def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, batch_size: int, warmup: int) -> None:
+    _check_autoreset(envs)
+    if not envs.num_envs == agent.runs == replay.runs:
+        raise ValueError(
+            f"Each run needs its own environment and its own part of the replay, but there are {envs.num_envs} environments, "
+            f"an agent of {agent.runs} runs and a replay of {replay.runs}."
+        )
+    positive_integer("batch_size", batch_size)
+    if warmup:
+        positive_integer("warmup", warmup)
+    stored = min(len(replay) + warmup + 1, replay.capacity)
+    if stored < batch_size:
+        raise ValueError(
+            f"The first update would find {stored} transitions of each run, fewer than a batch of {batch_size}: "
+            f"choose a longer warmup (it is {warmup}), a larger replay (it holds {replay.capacity}) or a smaller batch."
+        )
+
+
+def _check_autoreset(envs: VectorEnv) -> None:
+    if envs.metadata.get("autoreset_mode") is not AutoresetMode.DISABLED:
+        raise ValueError(
+            "envs must not reset themselves, since the last observation of an episode would be lost: "
+            "make them with make_envs, or with autoreset_mode=AutoresetMode.DISABLED."
+        )
+
+
+def _check_finite(number: int, observation: NDArray[np.float32], reward: NDArray[np.float64]) -> None:
+    if np.isfinite(observation).all() and np.isfinite(reward).all():
+        return
+    run = next(r for r in range(len(reward)) if not (np.isfinite(observation[r]).all() and np.isfinite(reward[r])))
+    raise EnvironmentFailed(
+        f"In step {number}, the environment of run {run} returned the reward {reward[run]} and the observation "
+        f"{observation[run].tolist()}, which are not all finite. Nothing of this step was stored or learnt from."
+    )

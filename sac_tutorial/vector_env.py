@@ -1,0 +1,173 @@
+"""R environments side by side, one for each run: from Gymnasium by their id, or from a FiniteMDP.
+
+Automatic resets are off. An environment that resets itself within `step` returns the first observation of the next episode
+where the last one of this belongs; here the loop resets, and what it stores as s′ is always the true one.
+
+May import: `mdp`, `_borders`. NumPy and Gymnasium are at home here, at the border.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import FlattenObservation
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sac_tutorial._borders import positive_integer
+from sac_tutorial.mdp import FiniteMDP
+
+
+def make_envs(
+    environment: str | FiniteMDP | Callable[[], gymnasium.Env[Any, Any]], runs: int, **options: Any
+) -> VectorEnv:
+    """Make `runs` environments that step together, without automatic resets.
+
+    Args:
+        environment: an id that Gymnasium knows, a function that makes one environment, or a FiniteMDP.
+        runs: how many, ≥ 1.
+        options: for an id, what `gymnasium.make` takes, such as `max_episode_steps=1000`; for a FiniteMDP, what
+            `FiniteMDPVectorEnv` takes. None for a function.
+
+    Returns:
+        The environments. Observations that are numbers (FrozenLake's) become one-hot vectors.
+
+    Raises:
+        TypeError: for `runs` that is no whole number, what is no environment, or observations that are a Dict or Tuple.
+        ValueError: for fewer than 1 run, or an id that Gymnasium doesn't know.
+
+    Source: Gymnasium 1.4, `SyncVectorEnv` and `AutoresetMode.DISABLED`.
+    """
+    positive_integer("runs", runs)
+    if isinstance(environment, FiniteMDP):
+        return FiniteMDPVectorEnv(environment, runs, **options)
+    if isinstance(environment, str):
+        name = environment
+
+        def make() -> gymnasium.Env[Any, Any]:
+            return gymnasium.make(name, **options)
+
+    elif callable(environment) and not options:
+        make = environment
+    else:
+        raise TypeError(
+            f"environment must be an id, a FiniteMDP, or, without options, a function that makes one environment; "
+            f"it is {environment!r} with {options}."
+        )
+
+    def flat() -> gymnasium.Env[Any, Any]:
+        env = make()
+        if isinstance(env.observation_space, Discrete | MultiDiscrete | MultiBinary):
+            return FlattenObservation(env)
+        return env
+
+    try:
+        envs = SyncVectorEnv([flat] * runs, autoreset_mode=AutoresetMode.DISABLED)
+    except gymnasium.error.Error as error:
+        raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
+    observation_shape(envs)
+    return envs
+
+
+class FiniteMDPVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArray[Any]]):
+    """A FiniteMDP played by many runs at once: every step is one draw for all of them.
+
+    Args:
+        mdp: the model.
+        num_envs: R, the number of runs, ≥ 1.
+        features: what an agent sees of each state, shape (S, *observation). Default: one-hot vectors, under which a linear
+            network is a table.
+        time_limit: steps after which an episode is cut off (truncated, never terminated). None: never.
+
+    Attributes:
+        state: the runs' states, int64, shape (R,).
+
+    Raises:
+        TypeError, ValueError: for a number of runs or a time limit that is no whole number ≥ 1, or features that don't have
+            one finite entry for each state.
+
+    Run r has its own draw of each step, whatever the others do.
+    """
+
+    def __init__(
+        self, mdp: FiniteMDP, num_envs: int, *, features: Tensor | None = None, time_limit: int | None = None
+    ) -> None:
+        self.mdp, self.num_envs = mdp, positive_integer("num_envs", num_envs)
+        self.features = torch.eye(mdp.states) if features is None else features.to(torch.float32)
+        if self.features.dim() < 2 or len(self.features) != mdp.states or not self.features.isfinite().all():
+            raise ValueError(
+                f"features must be finite and have the shape ({mdp.states}, ...), one entry a state, "
+                f"but have the shape {tuple(self.features.shape)}."
+            )
+        self.time_limit = None if time_limit is None else positive_integer("time_limit", time_limit)
+        self.metadata = {"autoreset_mode": AutoresetMode.DISABLED}
+        low, high = self.features.amin(0).numpy(), self.features.amax(0).numpy()
+        self.single_observation_space = Box(low, high, dtype=np.float32)
+        self.single_action_space = Discrete(mdp.actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.generator = torch.Generator()
+        self.generator.seed()
+        self.state = self._begin = torch.zeros(num_envs, dtype=torch.int64)
+        self._age = np.zeros(num_envs, dtype=np.int64)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin a new episode in every run, or where `options["reset_mask"]` says; with a seed, the draws repeat.
+
+        One generator draws for all runs: of a list of seeds, only the first is used.
+        """
+        first = seed[0] if isinstance(seed, list) else seed
+        if first is not None:
+            self.generator.manual_seed(first)
+        mask = (options or {}).get("reset_mask")
+        if mask is None:
+            mask, self._begin = np.ones(self.num_envs, dtype=np.bool_), self.mdp.start(self.num_envs, self.generator)
+        self.state = torch.where(torch.from_numpy(mask), self._begin, self.state)
+        self._age[mask] = 0
+        return self._observe(), {}
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Draw one outcome in every run."""
+        self.state, reward, terminated = self.mdp.sample(self.state, torch.as_tensor(actions), self.generator)
+        # Drawn at every step and for all, used by those who begin anew: no run's luck depends on when another one ends.
+        self._begin = self.mdp.start(self.num_envs, self.generator)
+        self._age += 1
+        late = self._age >= self.time_limit if self.time_limit else np.zeros(self.num_envs, dtype=np.bool_)
+        return self._observe(), reward.numpy(), terminated.numpy(), late & ~terminated.numpy(), {}
+
+    def _observe(self) -> NDArray[np.float32]:
+        seen: NDArray[np.float32] = self.features.index_select(0, self.state).numpy()
+        return seen
+
+
+def observation_shape(envs: VectorEnv) -> tuple[int, ...]:
+    """Return the shape of one observation, or raise a TypeError that says what would fit."""
+    space = envs.single_observation_space
+    if not isinstance(space, Box):
+        raise TypeError(
+            f"Observations must be arrays (a Box space), but are {space}. "
+            f"Wrap the environment in gymnasium.wrappers.FlattenObservation to make one vector of them."
+        )
+    return space.shape
+
+
+def action_shape(envs: VectorEnv) -> tuple[int, ...]:
+    """Return the shape of one action, () for a numbered one, or raise a TypeError that says what would fit."""
+    space = envs.single_action_space
+    if not isinstance(space, Box | Discrete):
+        raise TypeError(f"Actions must be numbered (Discrete) or vectors (Box), but are {space}.")
+    if isinstance(space, Discrete) and space.start != 0:
+        raise TypeError(
+            f"Actions must be numbered from 0, but from {space.start} on they are. "
+            f"Wrap the environment in gymnasium.wrappers.TransformAction."
+        )
+    return space.shape
