@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import FAST
-from torch import Tensor
+from scipy.optimize import brentq
+from torch import Tensor, nn
 
 from sac_tutorial.equations import (
     double_value,
@@ -15,7 +16,9 @@ from sac_tutorial.equations import (
     expected_value,
     greedy_policy,
     greedy_value,
+    huber_loss,
     remaining_error,
+    squared_loss,
     taken_value,
     td_target,
 )
@@ -178,3 +181,60 @@ def test_remaining_error_by_hand() -> None:
     assert remaining_error(2.0, 0.75) == 6
     assert remaining_error(2.0, 0.0) == 0
     assert remaining_error(0.0, 0.5) == 0
+
+
+# Losses
+
+
+def test_squared_loss_is_the_mean_square_of_each_run() -> None:
+    q, target = table([1, 2, 3], [0, 0, 0]), table([2, 0, 3], [3, -6, 9])
+    assert squared_loss(q, target).tolist() == [5 / 3, 42]
+    assert squared_loss(q[0], target[0]).item() == 5 / 3  # no run axis, no batch of runs
+
+
+def test_huber_loss_by_hand() -> None:
+    zero = torch.zeros(1, dtype=torch.float64)
+    for distance, loss in {0.0: 0, 0.5: 0.125, 1.0: 0.5, 1.5: 1.0, 9.0: 8.5}.items():
+        for sign in (-1, 1):
+            assert huber_loss(zero, zero + sign * distance).item() == loss
+            assert huber_loss(zero + sign * distance, zero).item() == loss
+    assert huber_loss(table([0, 0, 0, 0], [1, 1, 1, 1]), table([0.5, -3, 0, 2], [1, 1, 3, 1])).tolist() == [
+        (0.125 + 2.5 + 0 + 1.5) / 4,
+        1.5 / 4,
+    ]
+
+
+@FAST
+@given(seed=SEED)
+def test_losses_and_their_gradients_are_those_of_pytorchs_modules(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    target = torch.from_numpy(rng.normal(size=(2, 3, 5), scale=2))
+    for loss, module in ((squared_loss, nn.MSELoss(reduction="none")), (huber_loss, nn.HuberLoss(reduction="none"))):
+        q = torch.from_numpy(rng.normal(size=(2, 3, 5))).requires_grad_()
+        expected = module(q, target).mean(-1)
+        assert loss(q, target).shape == (2, 3)
+        assert torch.allclose(loss(q, target), expected, rtol=1e-14, atol=1e-14)
+        mine, theirs = (torch.autograd.grad(value.sum(), q)[0] for value in (loss(q, target), expected))
+        assert torch.allclose(mine, theirs, rtol=1e-14, atol=1e-14)
+
+
+def slope(loss: object, guess: float, target: Tensor) -> float:
+    q = torch.tensor(guess, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad(loss(q.expand(len(target)), target), q)[0].item()  # type: ignore[operator]
+
+
+def test_squared_loss_is_smallest_at_the_mean_and_huber_loss_elsewhere() -> None:
+    # Three targets of 0 and one of 10: E[δ] = 0 at 2.5. E[clip(δ, −1, 1)] = 0, where −3q + 1 = 0.
+    target = table(0, 0, 0, 10).flatten()
+    assert brentq(lambda q: slope(squared_loss, q, target), 0, 10) == pytest.approx(2.5)
+    assert brentq(lambda q: slope(huber_loss, q, target), 0, 10) == pytest.approx(1 / 3)
+    symmetric = table(-3, -1, 1, 3).flatten()  # where targets lie evenly around their mean, both agree
+    assert brentq(lambda q: slope(huber_loss, q, symmetric), -2, 2.5) == pytest.approx(0, abs=1e-9)
+
+
+@FAST
+@given(seed=SEED)
+def test_the_slope_of_huber_loss_is_the_mean_of_clipped_errors(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    target, q = torch.from_numpy(rng.normal(size=7, scale=2)), rng.normal()
+    assert slope(huber_loss, q, target) == pytest.approx(-(target - q).clamp(-1, 1).mean().item(), abs=1e-14)

@@ -1,0 +1,288 @@
+"""The replay, against a deque for each run: every field from its own place, and every place as likely as the others."""
+
+import math
+from collections import Counter, deque
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
+from gymnasium.vector import VectorEnv
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import FAST
+from scipy.stats import chisquare
+
+from sac_tutorial import replay as replay_module
+from sac_tutorial.replay import Batch, Replay
+from sac_tutorial.vector_env import make_envs
+
+RUNS, BATCH, CAPACITY, NUMBERS, ACTIONS = 3, 5, 11, 4, 7
+
+
+def space(*shape: int) -> Box:
+    return Box(-np.inf, np.inf, shape)
+
+
+def spaces(runs: int = RUNS, observation: Space[Any] | None = None, action: Space[Any] | None = None) -> VectorEnv:
+    """Environments that have nothing but the spaces that a replay asks for."""
+    envs: VectorEnv = VectorEnv()
+    envs.num_envs = runs
+    envs.single_observation_space = observation or space(NUMBERS)
+    envs.single_action_space = action or Discrete(ACTIONS)
+    return envs
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def transition(
+    step: int, runs: int = RUNS, observation: tuple[int, ...] = (NUMBERS,), action: tuple[int, ...] | None = None
+) -> tuple[np.ndarray, ...]:
+    """The transition of this step in all runs; every number says its field, run, step and place."""
+    run = np.arange(runs)
+
+    def numbered(sign: int, shape: tuple[int, ...]) -> np.ndarray:
+        place = np.arange(math.prod(shape)).reshape(1, *shape) / 32
+        return (sign * (1_000 * (run + 1) + step)).reshape(-1, *[1] * len(shape)) + place
+
+    act = (step + 2 * run) % ACTIONS if action is None else numbered(2, action)
+    return numbered(1, observation), act, 0.5 + step + 100.0 * run, numbered(-1, observation), (step + run) % 3 == 0
+
+
+def filled(count: int, capacity: int = CAPACITY, **shapes: Any) -> Replay:
+    replay = Replay(spaces(), capacity)
+    for step in range(count):
+        replay.add(*transition(step, **shapes))
+    return replay
+
+
+def expected(steps: list[int], **shapes: Any) -> list[np.ndarray]:
+    """The transitions of these steps, each field of shape (R, B, ...)."""
+    return [np.stack(fields, axis=1) for fields in zip(*(transition(step, **shapes) for step in steps), strict=True)]
+
+
+def assert_batch(batch: Batch, steps: list[int], **shapes: Any) -> None:
+    for name, found, wanted in zip(Batch._fields, batch, expected(steps, **shapes), strict=True):
+        assert found.shape == wanted.shape, name
+        assert np.array_equal(found.numpy(), wanted), name
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("count", [1, 4, 10, 11, 12, 17, 22, 30])
+def test_all_that_is_stored_comes_back_oldest_first(count: int) -> None:
+    replay = filled(count)
+    assert len(replay) == min(count, CAPACITY)
+    assert_batch(replay.stored(), list(range(max(0, count - CAPACITY), count)))
+
+
+def test_fields_have_the_types_of_their_docstrings() -> None:
+    batch = filled(6).sample(BATCH, generator())
+    assert [field.dtype for field in batch] == [torch.float32, torch.int64, torch.float32, torch.float32, torch.bool]
+    assert [tuple(field.shape) for field in batch] == [
+        (RUNS, BATCH, NUMBERS),
+        (RUNS, BATCH),
+        (RUNS, BATCH),
+        (RUNS, BATCH, NUMBERS),
+        (RUNS, BATCH),
+    ]
+
+
+@pytest.mark.parametrize("observation", [(4,), (2, 6), (4, 2, 6), (1,)])
+@pytest.mark.parametrize("action", [None, (1,), (2,), (2, 6)])
+def test_observations_and_actions_keep_any_shape(observation: tuple[int, ...], action: tuple[int, ...] | None) -> None:
+    replay = Replay(spaces(RUNS, space(*observation), None if action is None else space(*action)), CAPACITY)
+    shapes: dict[str, Any] = {"observation": observation, "action": action}
+    for step in range(13):
+        replay.add(*transition(step, **shapes))
+    assert_batch(replay.stored(), list(range(2, 13)), **shapes)
+    batch = replay.sample(BATCH, generator())
+    assert batch.action.dtype == (torch.int64 if action is None else torch.float32)
+    assert_each_is_one_that_was_stored(batch, list(range(2, 13)), **shapes)
+
+
+def test_what_is_passed_is_copied() -> None:
+    replay = Replay(spaces(), CAPACITY)
+    given = transition(0)
+    replay.add(*given)
+    for field in given:
+        field[:] = 0
+    first = replay.stored()
+    replay.add(*transition(1))
+    assert_batch(first, [0])  # nor does a batch that was handed out change
+    first.reward.zero_()
+    assert_batch(replay.stored(), [0, 1])
+
+
+def test_whole_numbers_and_floats_survive_exactly() -> None:
+    replay = Replay(spaces(2, space(1), Discrete(2**24 + 1)), 1)
+    replay.add([[2.0**24], [0.1]], [2**24, 2**24 - 1], [-1e-30, 3e38], [[np.pi], [-0.0]], [True, False])
+    batch = replay.stored()
+    assert batch.observation.flatten().tolist() == [2**24, np.float32(0.1)]
+    assert batch.action.flatten().tolist() == [2**24, 2**24 - 1]
+    assert batch.reward.flatten().tolist() == [np.float32(-1e-30), np.float32(3e38)]
+    assert batch.next_observation.flatten().tolist() == [np.float32(np.pi), 0]
+
+
+def test_an_end_is_stored_as_terminated_and_only_there() -> None:
+    replay = Replay(spaces(), CAPACITY)
+    ends = np.array([[True, False, False], [False, False, True], [False, True, True], [False, False, False]])
+    for step, terminated in enumerate(ends):
+        observation, action, reward, following, _ = transition(step)
+        replay.add(observation, action, reward, following, terminated)
+    assert np.array_equal(replay.stored().terminated.numpy(), ends.T)
+
+
+@FAST
+@given(capacity=st.integers(1, 7), adds=st.lists(st.integers(0, 9), max_size=5), seed=st.integers(0, 2**31))
+def test_it_is_a_deque_of_the_latest_for_each_run(capacity: int, adds: list[int], seed: int) -> None:
+    replay, model, step = Replay(spaces(), capacity), deque[int](maxlen=capacity), 0
+    for count in adds:
+        for _ in range(count):
+            replay.add(*transition(step))
+            model.append(step)
+            step += 1
+        assert len(replay) == len(model)
+        if model:
+            assert_batch(replay.stored(), list(model))
+            assert_each_is_one_that_was_stored(replay.sample(len(model), generator(seed)), list(model))
+
+
+def assert_each_is_one_that_was_stored(batch: Batch, steps: list[int], **shapes: Any) -> None:
+    """Every entry of a run is one whole transition of this run."""
+    wanted = expected(steps, **shapes)
+    for run in range(RUNS):
+        stored = {tuple(np.concatenate([np.ravel(field[run, i]) for field in wanted])) for i in range(len(steps))}
+        for i in range(batch.reward.shape[1]):
+            assert tuple(np.concatenate([np.ravel(field[run, i].numpy()) for field in batch])) in stored
+
+
+# How it is drawn
+
+
+def drawn(replay: Replay, batch_size: int, times: int, seed: int = 0) -> np.ndarray:
+    """Which steps were drawn: shape (R, times, batch)."""
+    draw = generator(seed)
+    batches = [replay.sample(batch_size, draw).reward for _ in range(times)]
+    return torch.stack(batches, 1).numpy() - 0.5 - 100 * np.arange(RUNS).reshape(-1, 1, 1)
+
+
+@pytest.mark.parametrize("count", [5, 11, 16])
+def test_every_stored_transition_is_equally_likely_in_every_run(count: int) -> None:
+    steps = drawn(filled(count), BATCH, 1_000)
+    for run in range(RUNS):
+        counts = Counter(steps[run].flatten().astype(int).tolist())
+        assert set(counts) == set(range(max(0, count - CAPACITY), count))
+        assert chisquare(list(counts.values())).pvalue > 1e-6
+
+
+def test_runs_and_entries_are_drawn_independently() -> None:
+    steps = drawn(filled(3), 2, 3_000)  # with replacement: of two entries, all nine pairs are equally likely
+    for first, second in (
+        (steps[0, :, 0], steps[0, :, 1]),
+        (steps[0, :, 0], steps[1, :, 0]),
+        (steps[1, :, 1], steps[2, :, 1]),
+        (steps[2, 1:, 0], steps[2, :-1, 0]),
+    ):
+        pairs = Counter(zip(first.tolist(), second.tolist(), strict=True))
+        assert len(pairs) == 9 and chisquare(list(pairs.values())).pvalue > 1e-6
+
+
+def test_a_seed_repeats_the_batch_and_another_does_not() -> None:
+    replay = filled(9)
+    assert torch.equal(replay.sample(BATCH, generator(3)).reward, replay.sample(BATCH, generator(3)).reward)
+    assert not torch.equal(replay.sample(BATCH, generator(3)).reward, replay.sample(BATCH, generator(4)).reward)
+    draw = generator(3)
+    assert not torch.equal(replay.sample(BATCH, draw).reward, replay.sample(BATCH, draw).reward)
+
+
+def test_drawing_changes_nothing_that_is_stored() -> None:
+    replay = filled(14)
+    replay.sample(BATCH, generator()).observation.zero_()
+    assert_batch(replay.stored(), list(range(3, 14)))
+
+
+def test_a_batch_larger_than_what_is_stored_is_refused() -> None:
+    replay = filled(4)
+    assert replay.sample(4, generator()).reward.shape == (RUNS, 4)
+    with pytest.raises(ValueError, match="A batch of 5 was asked for, but only 4 transitions of each run are stored"):
+        replay.sample(5, generator())
+    with pytest.raises(ValueError, match="only 0 transitions"):
+        Replay(spaces(), CAPACITY).sample(1, generator())
+
+
+# Memory
+
+
+def docstrings_bytes(runs: int, capacity: int, observation: int, action: int) -> int:
+    return 4 * runs * capacity * (2 * observation + action + 2)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "numbers"), [((4,), None, (4, 1)), ((2, 6), (5,), (12, 5)), ((3,), (2, 4), (3, 8))]
+)
+def test_memory_is_what_the_docstring_says(
+    observation: tuple[int, ...],
+    action: tuple[int, ...] | None,
+    numbers: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    envs = spaces(RUNS, space(*observation), None if action is None else space(*action))
+    size = docstrings_bytes(RUNS, CAPACITY, *numbers)
+    assert Replay(envs, CAPACITY)._storage.untyped_storage().nbytes() == size
+    memory = SimpleNamespace(available=size)
+    monkeypatch.setattr(replay_module.psutil, "virtual_memory", lambda: memory)
+    Replay(envs, CAPACITY)
+    memory.available -= 1
+    with pytest.raises(MemoryError):
+        Replay(envs, CAPACITY)
+
+
+def test_eight_runs_of_cartpole_take_what_the_docstring_says() -> None:
+    assert Replay(make_envs("CartPole-v1", 8), 1_000)._storage.untyped_storage().nbytes() == 352_000
+
+
+def test_a_replay_larger_than_memory_is_refused_with_its_size() -> None:
+    with pytest.raises(MemoryError, match=r"1,000,000,000,000 transitions in each of 3 runs takes 132,000\.0 GB"):
+        Replay(spaces(), 10**12)  # 4 · 3 · 10¹² · (2 · 4 + 1 + 2) bytes
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("capacity", "error"), [(0, ValueError), (-5, ValueError), (2.5, TypeError), (True, TypeError), ("9", TypeError)]
+)
+def test_a_capacity_that_is_none_is_refused(capacity: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="capacity must be"):
+        Replay(spaces(), capacity)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "message"),
+    [
+        (Dict(x=space(2)), None, "Observations must be arrays"),
+        (Tuple([space(2)]), None, "Observations must be arrays"),
+        (Discrete(3), None, "Observations must be arrays"),
+        (None, MultiDiscrete([2, 3]), "Actions must be numbered"),
+        (None, Discrete(3, start=1), "numbered from 0"),
+    ],
+)
+def test_spaces_that_fit_no_row_are_refused(
+    observation: Space[Any] | None, action: Space[Any] | None, message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        Replay(spaces(RUNS, observation, action), CAPACITY)
+
+
+@pytest.mark.parametrize("field", range(5))
+def test_a_field_of_another_size_is_refused(field: int) -> None:
+    values = list(transition(0))
+    values[field] = np.concatenate([values[field], values[field][:1]])
+    with pytest.raises(ValueError, match="reshape"):
+        Replay(spaces(), CAPACITY).add(*values)

@@ -1,0 +1,168 @@
+"""Files of tensors: what comes back, what is refused, and what happens when writing fails."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sac_tutorial.saving import fill, load_tensors, save_tensors
+
+TENSORS = {
+    "weight": torch.arange(6.0).reshape(2, 3),
+    "double": torch.tensor([1 / 3, -np.inf, np.nan], dtype=torch.float64),
+    "number": torch.tensor(7),
+    "flags": torch.tensor([[True], [False]]),
+    "short": torch.tensor([1.5, -2.0], dtype=torch.bfloat16),
+    "nothing": torch.zeros(0, 4),
+}
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and torch.allclose(one, other, 0, 0, equal_nan=True)
+
+
+def test_tensors_and_their_description_come_back(tmp_path: Path) -> None:
+    for path in (tmp_path / "a.safetensors", str(tmp_path / "b")):
+        save_tensors(path, TENSORS, {"agent": "none", "größe": "γ = 0.9"})
+        found, description = load_tensors(path)
+        assert found.keys() == TENSORS.keys() and all(same(found[name], TENSORS[name]) for name in TENSORS)
+        assert description == {"agent": "none", "größe": "γ = 0.9"}
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.safetensors", "b"]  # and nothing beside them
+
+
+def test_learnable_and_transposed_tensors_are_written_as_they_look(tmp_path: Path) -> None:
+    learnable = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    save_tensors(tmp_path / "file", {"learnable": learnable, "transposed": learnable.T}, {})
+    found, description = load_tensors(tmp_path / "file")
+    assert found["learnable"].tolist() == [[0, 1, 2], [3, 4, 5]] and found["transposed"].tolist() == [
+        [0, 3],
+        [1, 4],
+        [2, 5],
+    ]
+    assert not found["learnable"].requires_grad and description == {}
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    save_tensors(path, TENSORS, {"number": "1"})
+    kept, _ = load_tensors(path)
+    save_tensors(path, {"other": torch.ones(1)}, {"number": "2"})
+    assert load_tensors(path) == ({"other": torch.ones(1)}, {"number": "2"})
+    assert same(kept["weight"], TENSORS["weight"])  # what was read earlier is no view of the file
+
+
+class DiskFull(OSError):
+    pass
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace", "open"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    save_tensors(path, TENSORS, {"number": "1"})
+    before = path.read_bytes()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise DiskFull("no space left")
+
+    monkeypatch.setattr(*{"fsync": (os, "fsync"), "replace": (Path, "replace"), "open": (Path, "open")}[where], fail)
+    with pytest.raises(DiskFull):
+        save_tensors(path, {"other": torch.ones(1)}, {})
+    monkeypatch.undo()
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_complete_before_it_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, seen = tmp_path / "file", []
+    replace = Path.replace
+
+    def look(self: Path, target: Path) -> Path:
+        seen.append((path.exists(), self.parent == tmp_path, load_tensors(self)[0].keys() == TENSORS.keys()))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", look)
+    save_tensors(path, TENSORS, {})
+    assert seen == [(False, True, True)]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="nowhere"):
+        save_tensors(tmp_path / "nowhere" / "file", TENSORS, {})
+
+
+def test_what_is_not_there_or_is_a_folder_is_no_file(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing", tmp_path):
+        with pytest.raises(FileNotFoundError, match=f"There is no file {path}"):
+            load_tensors(path)
+
+
+def test_a_file_that_was_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    save_tensors(path, TENSORS, {"number": "1"})
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 13):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=f"{path} is no safetensors file, or only a part of one"):
+            load_tensors(path)
+    path.write_bytes(whole + b"more")
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        load_tensors(path)
+
+
+class Trap:
+    """Unpickling this would leave a trace."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("sprung"),)
+
+
+def test_foreign_files_are_refused_and_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "file"
+    torch.save({"trap": Trap(), **TENSORS}, path)
+    foreign = [path.read_bytes(), b"words\n" * 99, b"\x80\x04N.", bytes(range(256)), b"\x00" * 64, b"\xff" * 64]
+    for content in foreign:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no safetensors file"):
+            load_tensors(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+# Filling
+
+
+def test_filling_copies_into_the_tensors_that_are_there() -> None:
+    here = {"a": torch.zeros(2, 3).requires_grad_(), "b": torch.zeros(4)}
+    found = {"b": torch.arange(4.0), "a": torch.ones(2, 3)}
+    places = [tensor.data_ptr() for tensor in here.values()]
+    fill(here, found, "file")
+    assert here["a"].tolist() == [[1, 1, 1]] * 2 and here["b"].tolist() == [0, 1, 2, 3]
+    assert [tensor.data_ptr() for tensor in here.values()] == places and here["a"].requires_grad
+    found["b"].zero_()
+    assert here["b"].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (
+            {"a": torch.ones(2, 3)},
+            r"file does not fit: as 'b' the agent has \(4,\) of torch.float32, the file has nothing",
+        ),
+        ({"a": torch.ones(2, 3), "b": torch.ones(4), "c": torch.ones(1)}, "as 'c' the agent has nothing"),
+        ({"a": torch.ones(2, 3), "b": torch.ones(1)}, r"'b' .*\(4,\).* the file has \(1,\)"),  # it would broadcast
+        ({"a": torch.ones(2, 3), "b": torch.ones(4).double()}, "'b' .*float32.*float64"),
+        ({"a": torch.ones(3, 2), "b": torch.ones(4)}, r"'a' .*\(2, 3\).*\(3, 2\)"),
+        ({}, "'a'"),
+    ],
+)
+def test_what_doesnt_fit_is_named_and_nothing_is_filled(found: dict[str, torch.Tensor], message: str) -> None:
+    here = {"a": torch.zeros(2, 3), "b": torch.zeros(4)}
+    with pytest.raises(ValueError, match=message):
+        fill(here, found, "file")
+    assert not here["a"].any() and not here["b"].any()

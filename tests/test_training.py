@@ -1,0 +1,520 @@
+"""The loop, word for word: what is stored, when it is learnt from, and what one run knows of another."""
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import count
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from oracles import random_mdp
+from torch import Tensor
+
+from sac_tutorial.dqn import DQN, DQNSettings
+from sac_tutorial.equations import double_value, greedy_value
+from sac_tutorial.gridworld import gridworld
+from sac_tutorial.networks import MLP
+from sac_tutorial.replay import Batch, Replay
+from sac_tutorial.training import Agent, EnvironmentFailed, Step, evaluate, train
+from sac_tutorial.vector_env import make_envs
+
+RUNS, ACTIONS, STEPS, CAPACITY = 3, 5, 23, 40
+
+# An environment whose every number says where it comes from: (run, episode, time), and how each episode ends.
+
+END, CUT, BOTH = "terminated", "truncated", "both"
+SCRIPT = {  # for each run the length and the end of its episodes, over and over
+    0: [(4, END), (1, CUT), (3, CUT)],
+    1: [(2, CUT), (5, END), (1, END)],
+    2: [(6, CUT), (2, BOTH)],
+}
+
+
+class Scripted(gymnasium.Env[Any, Any]):
+    """Plays its run's script; `poison` replaces numbers of one step by others."""
+
+    observation_space = Box(-np.inf, np.inf, (3,))
+    action_space = Discrete(ACTIONS)
+
+    def __init__(self, run: int, poison: dict[int, dict[str, float]] | None = None) -> None:
+        self.run, self.poison, self.episode, self.time, self.steps = run, poison or {}, -1, 0, 0
+
+    def observe(self, **disturbance: float) -> np.ndarray:
+        seen = np.array([self.run, self.episode, self.time], dtype=np.float32)
+        seen[1] = disturbance.get("observation", seen[1])
+        return seen
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.episode, self.time = self.episode + 1, 0
+        return self.observe(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert int(action) == action_of(self.run, self.episode, self.time)  # this run's, and of this very observation
+        reward, disturbance = reward_of(self.run, self.episode, self.time), self.poison.get(self.steps, {})
+        self.time, self.steps = self.time + 1, self.steps + 1
+        length, how = SCRIPT[self.run][self.episode % len(SCRIPT[self.run])]
+        over = self.time == length
+        ends = over and how in (END, BOTH), over and how in (CUT, BOTH)
+        return self.observe(**disturbance), disturbance.get("reward", reward), *ends, {}
+
+
+def action_of(run: int, episode: int, time: int) -> int:
+    return (2 * run + 3 * episode + time) % ACTIONS
+
+
+def reward_of(run: int, episode: int, time: int) -> float:
+    return 100.0 * run + 10 * episode + time + 0.5
+
+
+def scripted(poison: dict[int, dict[int, dict[str, float]]] | None = None) -> VectorEnv:
+    run = count()
+
+    def make() -> Scripted:
+        number = next(run)
+        return Scripted(number, (poison or {}).get(number))
+
+    return make_envs(make, RUNS)
+
+
+class Recorder:
+    """An agent that acts as `action_of` says and keeps what it was given to learn from."""
+
+    def __init__(self, runs: int = RUNS, replay: Replay | None = None) -> None:
+        self.runs, self.device, self.generator = runs, torch.device("cpu"), torch.Generator().manual_seed(0)
+        self.replay, self.batches, self.stored, self.seen = replay, list[Batch](), list[int](), list[Tensor]()
+
+    def explore(self, observation: Tensor) -> Tensor:
+        self.seen.append(observation)
+        return (observation @ torch.tensor([2.0, 3.0, 1.0])).long() % ACTIONS
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        raise AssertionError(f"training explores, but exploited {observation}")
+
+    def update(self, batch: Batch) -> Tensor:
+        self.batches.append(batch)
+        self.stored.append(0 if self.replay is None else len(self.replay))
+        return torch.zeros(self.runs)
+
+
+def history(
+    run: int, steps: int
+) -> Iterator[tuple[tuple[int, int, int], int, float, tuple[int, int, int], bool, bool]]:
+    """What happens to this run, from its script: s, a, r, s′, terminated, over."""
+    episode, time = 0, 0
+    for _ in range(steps):
+        length, how = SCRIPT[run][episode % len(SCRIPT[run])]
+        over = time + 1 == length
+        here, there = (run, episode, time), (run, episode, time + 1)
+        yield here, action_of(*here), reward_of(*here), there, over and how in (END, BOTH), over
+        episode, time = (episode + 1, 0) if over else (episode, time + 1)
+
+
+def played(steps: int = STEPS, **options: Any) -> tuple[list[Step], Recorder, Replay]:
+    envs = scripted()
+    replay = Replay(envs, CAPACITY)
+    agent = Recorder(replay=replay)
+    usual = {"steps": steps, "warmup": 6, "batch_size": 4, "progress": False}
+    return list(train(envs, agent, replay, **usual | options)), agent, replay
+
+
+# What is stored
+
+
+def test_what_is_stored_is_what_happened() -> None:
+    _, _, replay = played()
+    batch = replay.stored()
+    assert len(replay) == STEPS
+    for run in range(RUNS):
+        here, action, reward, there, terminated, _ = zip(*history(run, STEPS), strict=True)
+        assert batch.observation[run].tolist() == [list(s) for s in here]
+        assert batch.action[run].tolist() == list(action)
+        assert batch.reward[run].tolist() == list(reward)
+        assert batch.next_observation[run].tolist() == [list(s) for s in there]  # the end of each episode included
+        assert batch.terminated[run].tolist() == list(terminated)
+
+
+def test_the_agent_acts_on_one_observation_a_run() -> None:
+    _, agent, _ = played(steps=9)
+    assert all(seen.shape == (RUNS, 1, 3) and seen.dtype == torch.float32 for seen in agent.seen)
+    for run in range(RUNS):
+        assert [seen[run, 0].tolist() for seen in agent.seen] == [list(step[0]) for step in history(run, 9)]
+
+
+def test_actions_that_are_vectors_reach_their_own_environment() -> None:
+    class Pushed(Scripted):
+        action_space = Box(-10, 10, (2,))
+
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            assert action.tolist() == [self.run, -self.run]
+            return super().step(action_of(self.run, self.episode, self.time))
+
+    class Pusher(Recorder):
+        def explore(self, observation: Tensor) -> Tensor:
+            return torch.stack([observation[..., 0], -observation[..., 0]], -1)
+
+    run = count()
+    envs = make_envs(lambda: Pushed(next(run)), RUNS)
+    replay = Replay(envs, CAPACITY)
+    list(train(envs, Pusher(), replay, steps=7, warmup=0, batch_size=1, progress=False))
+    assert replay.stored().action.tolist() == [[[run, -run]] * 7 for run in range(RUNS)]
+
+
+# When it is learnt from
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 6, 22, 23])
+def test_after_the_warmup_there_is_one_update_a_step_with_the_step_itself_in_the_replay(warmup: int) -> None:
+    _, agent, _ = played(warmup=warmup, batch_size=1)
+    assert agent.stored == list(range(warmup + 1, STEPS + 1))
+
+
+def test_the_first_update_may_draw_all_there_is() -> None:
+    _, agent, _ = played(warmup=6, batch_size=7)
+    assert [tuple(batch.reward.shape) for batch in agent.batches] == [(RUNS, 7)] * (STEPS - 6)
+    for batch in agent.batches:
+        assert (batch.observation[..., 0] == torch.arange(RUNS).unsqueeze(-1)).all()  # each run's own
+
+
+def test_batches_are_drawn_with_the_agents_generator() -> None:
+    _, agent, replay = played(batch_size=4)
+    again = torch.Generator().manual_seed(0)
+    for number, batch in enumerate(agent.batches, start=7):
+        index = torch.randint(number, (RUNS, 4), generator=again)
+        assert torch.equal(batch.reward, replay.stored().reward.gather(1, index))
+
+
+# What a step says
+
+
+def test_steps_are_numbered_and_say_who_is_done_and_with_what_return() -> None:
+    steps, _, _ = played()
+    assert [step.number for step in steps] == list(range(1, STEPS + 1))
+    for run in range(RUNS):
+        last, so_far = np.nan, 0.0
+        for step, (_, _, reward, _, _, over) in zip(steps, history(run, STEPS), strict=True):
+            so_far += reward
+            if over:
+                last, so_far = so_far, 0.0
+            assert step.ended[run] == over
+            np.testing.assert_equal(step.last_return[run], last)
+
+
+def test_who_stops_early_keeps_what_there_is_and_can_go_on() -> None:
+    envs = scripted()
+    replay = Replay(envs, CAPACITY)
+    agent = Recorder(replay=replay)
+    for step in train(envs, agent, replay, steps=1_000, warmup=6, batch_size=4, progress=False):
+        if step.number == 9:
+            break
+    assert len(replay) == 9 and len(agent.batches) == 3
+    before = replay.stored()
+    more = list(train(envs, agent, replay, steps=8, warmup=2, batch_size=4, progress=False, seed=None))
+    assert (len(replay), len(agent.batches)) == (17, 3 + 6)
+    assert [step.number for step in more] == list(range(1, 9))
+    after = replay.stored()
+    assert torch.equal(after.observation[:, :9], before.observation)
+    assert (after.observation[:, 9, 1] > before.observation[:, 8, 1]).all()  # in new episodes
+    assert (after.observation[:, 9, 2] == 0).all()
+
+
+def test_a_replay_that_holds_enough_already_needs_no_warmup() -> None:
+    envs = scripted()
+    replay, agent = Replay(envs, CAPACITY), Recorder()
+    list(train(envs, agent, replay, steps=5, warmup=5, batch_size=1, progress=False))
+    list(train(envs, agent, replay, steps=1, warmup=0, batch_size=6, progress=False))
+    assert [len(batch.reward[0]) for batch in agent.batches] == [6]
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_is_shown_or_not(progress: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    played(progress=progress)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert (f"{STEPS}/{STEPS}" in err and "last_return=" in err) if progress else err == ""
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("field", ["observation", "reward"])
+def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, value: float) -> None:
+    envs = scripted({2: {10: {field: value}}, 1: {12: {field: value}}})
+    replay = Replay(envs, CAPACITY)
+    agent, steps = Recorder(), list[Step]()
+    with pytest.raises(EnvironmentFailed, match=rf"In step 11, the environment of run 2 .*{value}") as failure:  # noqa: PT012
+        for step in train(envs, agent, replay, steps=STEPS, warmup=6, batch_size=4, progress=False):
+            steps.append(step)
+    assert isinstance(failure.value, RuntimeError)
+    assert (len(steps), len(replay), len(agent.batches)) == (10, 10, 4)
+    assert all(torch.isfinite(field).all() for field in replay.stored())
+
+
+@pytest.mark.parametrize(("agents", "replays"), [(2, RUNS), (RUNS, 2), (2, 2), (4, 4)])
+def test_other_numbers_of_runs_are_refused(agents: int, replays: int) -> None:
+    envs = scripted()
+    replay = Replay(make_envs(lambda: Scripted(0), replays), CAPACITY)
+    with pytest.raises(ValueError, match=rf"3 environments, an agent of {agents} runs and a replay of {replays}"):
+        next(train(envs, Recorder(agents), replay, steps=5, warmup=0, batch_size=1, progress=False))
+    assert len(replay) == 0
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> None:
+    envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * RUNS, autoreset_mode=mode)
+    with pytest.raises(ValueError, match=r"must not reset themselves.*make_envs"):
+        next(train(envs, Recorder(), Replay(envs, 9), steps=5, warmup=0, batch_size=1, progress=False))
+    with pytest.raises(ValueError, match=r"must not reset themselves.*make_envs"):
+        evaluate(Recorder(), envs)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"steps": 0}, ValueError, "steps must be at least 1"),
+        ({"steps": 2.5}, TypeError, "steps must be a whole number"),
+        ({"warmup": -1}, ValueError, "warmup must be"),
+        ({"warmup": 2.5}, TypeError, "warmup must be a whole number"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"batch_size": 4.0}, TypeError, "batch_size must be a whole number"),
+        ({"warmup": 6, "batch_size": 8}, ValueError, "would find 7 transitions of each run, fewer than a batch of 8"),
+        ({"warmup": 99, "batch_size": 41}, ValueError, "would find 40 transitions .* a larger replay .it holds 40"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_happens(
+    options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    envs = scripted()
+    replay, agent = Replay(envs, CAPACITY), Recorder()
+    usual: dict[str, Any] = {"steps": STEPS, "warmup": 6, "batch_size": 4, "progress": False}
+    with pytest.raises(error, match=message):
+        next(train(envs, agent, replay, **usual | options))
+    assert len(replay) == 0 and not agent.batches
+
+
+# The same again, and nobody else
+
+
+def cartpole(runs: int = 4) -> VectorEnv:
+    return make_envs("CartPole-v1", runs)
+
+
+def crossing(runs: int = 4) -> VectorEnv:
+    return make_envs(random_mdp(7, 9, 3, 4, 0.9), runs, time_limit=7)
+
+
+WORLDS: dict[str, Callable[..., VectorEnv]] = {"CartPole": cartpole, "FiniteMDP": crossing}
+
+
+def learnt(
+    world: Callable[..., VectorEnv],
+    *,
+    seed: int = 0,
+    environments: Any = 5,
+    disturb: Callable[[DQN, Replay], None] = lambda *_: None,
+    **options: Any,
+) -> tuple[DQN, list[Step], Replay]:
+    """A real training: 250 steps, 240 updates, ε from 1 to 0.1."""
+    envs = world()
+    settings = DQNSettings(exploration_updates=150, last_epsilon=0.1, target_period=20, learning_rate=3e-3)
+    network = MLP(envs.single_observation_space.shape[0], (16,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
+    agent = DQN(envs, settings, network=network, seed=seed, **options)
+    replay = Replay(envs, 120)
+    for step in range(5):  # something to disturb
+        shape = envs.observation_space.shape
+        replay.add(np.full(shape, step), np.zeros(4), np.full(4, float(step)), np.full(shape, -step), np.zeros(4))
+    disturb(agent, replay)
+    steps = list(train(envs, agent, replay, steps=250, warmup=10, batch_size=8, seed=environments, progress=False))
+    return agent, steps, replay
+
+
+def traces(result: tuple[DQN, list[Step], Replay], run: int) -> list[Tensor]:
+    """All that there is to know of a run."""
+    agent, steps, replay = result
+    returns = torch.tensor(np.array([step.last_return[run] for step in steps])).nan_to_num(-1)
+    tensors = [*agent.online.parameters, *agent.target, *replay.stored()]
+    return [returns, *(tensor[run].detach() for tensor in tensors)]
+
+
+def equal(one: tuple[DQN, list[Step], Replay], other: tuple[DQN, list[Step], Replay], run: int) -> bool:
+    return all(map(torch.equal, traces(one, run), traces(other, run)))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_same_seeds_give_the_same_training_and_others_another(world: str) -> None:
+    first = learnt(WORLDS[world])
+    again = learnt(WORLDS[world])
+    assert all(equal(first, again, run) for run in range(4))
+    assert first[0].updates == 240
+    for other in (learnt(WORLDS[world], seed=1), learnt(WORLDS[world], environments=99)):
+        assert not any(equal(first, other, run) for run in range(4))
+
+
+def other_parameters(agent: DQN, _: Replay) -> None:
+    with torch.no_grad():
+        for parameter in agent.online.parameters:
+            parameter[0] *= -2
+
+
+def other_target(agent: DQN, _: Replay) -> None:
+    for parameter in agent.target:
+        parameter[0] = 1e3
+
+
+def no_number(agent: DQN, _: Replay) -> None:
+    with torch.no_grad():
+        agent.online.parameters[0][0] = torch.nan
+
+
+def other_rows(_: DQN, replay: Replay) -> None:
+    for step in range(3):
+        observation = np.full((4, *replay.observation_shape), float(step))
+        observation[0] = -50.0
+        replay.add(observation, [1, 0, 0, 0], [9.0, 1.0, 1.0, 1.0], -observation, [True, False, False, False])
+
+
+def same_rows(_: DQN, replay: Replay) -> None:
+    for step in range(3):
+        observation = np.full((4, *replay.observation_shape), float(step))
+        replay.add(observation, np.zeros(4), np.ones(4), -observation, np.zeros(4))
+
+
+@cache
+def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tuple[DQN, list[Step], Replay]:
+    return learnt(WORLDS[world], disturb=same_rows if rows else lambda *_: None, next_value=next_value)
+
+
+@pytest.mark.parametrize(
+    ("disturb", "next_value"),
+    [
+        (other_parameters, greedy_value),
+        (other_parameters, double_value),
+        (other_target, greedy_value),
+        (no_number, greedy_value),
+        (other_rows, greedy_value),
+    ],
+)
+@pytest.mark.parametrize("world", WORLDS)
+def test_who_disturbs_one_run_leaves_the_others_bitwise_as_they_were(
+    world: str, disturb: Callable[[DQN, Replay], None], next_value: Callable[..., Tensor]
+) -> None:
+    calm = undisturbed(world, disturb is other_rows, next_value)
+    disturbed = learnt(WORLDS[world], disturb=disturb, next_value=next_value)
+    assert not equal(calm, disturbed, 0)
+    assert all(equal(calm, disturbed, run) for run in range(1, 4))
+
+
+def test_another_seed_of_one_environment_leaves_the_other_runs_bitwise_as_they_were() -> None:
+    calm, disturbed = (learnt(cartpole, environments=[first, 6, 7, 8]) for first in (5, 99))
+    assert not equal(calm, disturbed, 0)
+    assert all(equal(calm, disturbed, run) for run in range(1, 4))
+
+
+# Evaluation
+
+
+class Exploiter(Recorder):
+    """Run r does r for ever; exploring would be another matter."""
+
+    def explore(self, observation: Tensor) -> Tensor:
+        raise AssertionError(f"evaluation exploits, but explored {observation}")
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        self.seen.append(observation)
+        return torch.arange(self.runs).unsqueeze(-1).expand(observation.shape[:2])
+
+
+class Fixed(gymnasium.Env[Any, Any]):
+    """An episode of as many steps as its seed says; step t earns 10^t · (action + 1)."""
+
+    observation_space = Box(-np.inf, np.inf, (5,))
+    action_space = Discrete(ACTIONS)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed, options=options)
+        self.length = getattr(self, "length", 0) if seed is None else seed
+        self.time = 0
+        return np.full(5, float(self.length)), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.time += 1
+        over = self.time == self.length
+        reward = 10.0 ** (self.time - 1) * (int(action) + 1)
+        return np.full(5, self.length + self.time / 10), reward, over and self.length % 2 == 0, over, {}
+
+
+def test_returns_are_those_of_one_episode_each_and_what_comes_after_does_not_count() -> None:
+    agent = Exploiter()
+    returns = evaluate(agent, make_envs(Fixed, RUNS * 4), seed=2)  # episodes of 2, 3, 4 and 5 steps for each run
+    lengths = np.array([11, 111, 1111, 11111.0])
+    assert returns.tolist() == [(lengths * (run + 1)).tolist() for run in range(RUNS)]
+    assert len(agent.seen) == 5
+    assert all(seen.shape == (RUNS, 4, 5) for seen in agent.seen)
+    assert agent.seen[0][..., 0].tolist() == [[2, 3, 4, 5]] * RUNS
+    assert agent.seen[1][..., 0].tolist() == [[pytest.approx(length + 0.1) for length in (2, 3, 4, 5)]] * RUNS
+
+
+def test_rewards_are_discounted_from_the_second_on() -> None:
+    returns = evaluate(Exploiter(), make_envs(Fixed, RUNS * 2), seed=3, discount=0.5)
+    assert returns[0].tolist() == [1 + 5 + 25, 1 + 5 + 25 + 125]
+    assert evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=0)[0].tolist() == [1]
+    undiscounted = evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4)
+    assert np.array_equal(evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=1), undiscounted)
+
+
+def test_all_runs_play_the_same_episodes() -> None:
+    class Still(Exploiter):
+        def exploit(self, observation: Tensor) -> Tensor:
+            return (observation[..., 2] > 0).long()  # lean against it: lasts for some dozens of steps
+
+    first = evaluate(Still(), make_envs("CartPole-v1", RUNS * 5))
+    assert first.shape == (RUNS, 5) and first.dtype == np.float64
+    assert (first == first[0]).all() and len(set(first[0])) > 1
+    assert np.array_equal(first, evaluate(Still(), make_envs("CartPole-v1", RUNS * 5), seed=0))
+    other = evaluate(Still(), make_envs("CartPole-v1", RUNS * 5), seed=1)
+    assert np.array_equal(other[:, :4], first[:, 1:])  # episodes are seeded one after the other
+
+
+def test_evaluation_leaves_the_agent_as_it_was() -> None:
+    envs = cartpole()
+    agent = DQN(envs)
+    before, state = [p.detach().clone() for p in agent.online.parameters], agent.generator.get_state()
+    returns = evaluate(agent, make_envs("CartPole-v1", 4))
+    assert returns.shape == (4, 1)
+    assert all(map(torch.equal, agent.online.parameters, before))
+    assert torch.equal(agent.generator.get_state(), state) and agent.updates == 0
+
+
+def test_the_return_on_a_grid_without_chance_is_known() -> None:
+    mdp = gridworld(["S..G"], discount=0.5, step_reward=-0.25)
+
+    class Right(Exploiter):
+        def exploit(self, observation: Tensor) -> Tensor:
+            return torch.full(observation.shape[:2], 2)
+
+    agent: Agent = Right()
+    returns = evaluate(agent, make_envs(mdp, RUNS * 2, time_limit=9), discount=0.5)
+    assert returns.tolist() == [[-0.25 - 0.125 + 0.1875] * 2] * RUNS
+    assert evaluate(agent, make_envs(mdp, RUNS, time_limit=2)).tolist() == [[-0.5]] * RUNS  # cut off
+
+
+@pytest.mark.parametrize(
+    ("number", "discount", "error", "message"),
+    [
+        (4, 1.0, ValueError, "envs must be a multiple of the agent's 3 runs, .* but are 4"),
+        (2, 1.0, ValueError, "envs must be a multiple of the agent's 3 runs"),
+        (3, 1.5, ValueError, r"discount must lie in \[0, 1\]"),
+        (3, -0.1, ValueError, r"discount must lie in \[0, 1\]"),
+        (3, "0.9", TypeError, "discount must be a number"),
+    ],
+)
+def test_evaluation_refuses_what_makes_no_sense(
+    number: int, discount: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        evaluate(Exploiter(), make_envs(Fixed, number), discount=discount)
