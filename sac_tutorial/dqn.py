@@ -2,7 +2,7 @@
 
 What tells the two apart is the next-state value alone: `greedy_value` or `double_value`, the functions that drive a table.
 
-May import: `equations`, `networks`, `replay`, `saving`, `vector_env`, `_borders`.
+May import: `equations`, `networks`, `replay`, `saving`, `schedule`, `vector_env`, `_borders`.
 """
 
 import inspect
@@ -17,9 +17,10 @@ from torch import Tensor
 
 from sac_tutorial._borders import number_in, positive_integer, positive_number
 from sac_tutorial.equations import greedy_value, squared_loss, taken_value, td_target
-from sac_tutorial.networks import MLP, Learnable, Network, copy_step, frozen_copy, polyak_step
+from sac_tutorial.networks import MLP, Learnable, Network, check_learning_rate, copy_step, frozen_copy, polyak_step
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import fill, load_tensors, save_tensors
+from sac_tutorial.schedule import Linear, Schedule, ends, value_after
 from sac_tutorial.vector_env import observation_shape
 
 
@@ -29,35 +30,30 @@ class DQNSettings:
 
     Args:
         discount: γ in [0, 1).
-        learning_rate: η of Adam, > 0.
-        first_epsilon, last_epsilon: ε before the first update and from the last one of the schedule on; in [0, 1], not rising.
-        exploration_updates: updates over which ε falls in a straight line, ≥ 1.
+        learning_rate: η of Adam: a number > 0, or a `Linear` schedule over the updates from one to a number ≥ 0.
+            As in lesson 02, a rate that stays never settles.
+        epsilon: ε in [0, 1], a number or a `Linear` schedule over the updates.
         target_period: updates from one copy θ̄ ← θ to the next, ≥ 1; 1 means no target network: θ̄ = θ at every update.
         polyak: τ in (0, 1], for θ̄ ← (1 − τ) θ̄ + τ θ after every update, in place of a period. Exactly one of both is given;
             whoever gives `polyak` sets `target_period` to None.
 
     Raises:
         TypeError: for what is no number.
-        ValueError: for what is out of range, a rising ε, or both or none of `target_period` and `polyak`.
+        ValueError: for what is out of range, or both or none of `target_period` and `polyak`.
     """
 
     discount: float = 0.99
-    learning_rate: float = 1e-3
-    first_epsilon: float = 1.0
-    last_epsilon: float = 0.05
-    exploration_updates: int = 5_000
+    learning_rate: Schedule = 1e-3
+    epsilon: Schedule = Linear(1.0, 0.05, updates=5_000)  # noqa: RUF009  # it is frozen
     target_period: int | None = 250
     polyak: float | None = None
 
     def __post_init__(self) -> None:
         """Check everything at the border."""
         number_in("discount", self.discount, 0, 1, open_above=True)
-        positive_number("learning_rate", self.learning_rate)
-        number_in("first_epsilon", self.first_epsilon, 0, 1)
-        number_in("last_epsilon", self.last_epsilon, 0, 1)
-        positive_integer("exploration_updates", self.exploration_updates)
-        if self.last_epsilon > self.first_epsilon:
-            raise ValueError(f"ε must not rise, but goes from {self.first_epsilon} to {self.last_epsilon}.")
+        for epsilon in ends(self.epsilon):
+            number_in("epsilon", epsilon, 0, 1)
+        check_learning_rate(self.learning_rate)
         if (self.target_period is None) == (self.polyak is None):
             raise ValueError(
                 f"Exactly one of target_period and polyak says how the target network follows, the other is None; "
@@ -124,9 +120,8 @@ class DQN:
 
     @property
     def epsilon(self) -> float:
-        """The exploration rate ε now: it falls in a straight line with the updates, and then stays."""
-        passed = min(self.updates / self.settings.exploration_updates, 1.0)
-        return self.settings.first_epsilon + passed * (self.settings.last_epsilon - self.settings.first_epsilon)
+        """The exploration rate ε now."""
+        return value_after(self.settings.epsilon, self.updates)
 
     @torch.no_grad()
     def q(self, observation: Tensor) -> Tensor:
@@ -183,7 +178,9 @@ class DQN:
         Raises:
             OSError: if the file can't be written.
         """
-        save_tensors(path, self._tensors(), {"agent": "DQN", "network": repr(self.network), "updates": str(self.updates)})
+        save_tensors(
+            path, self._tensors(), {"agent": "DQN", "network": repr(self.network), "updates": str(self.updates)}
+        )
 
     def load(self, path: str | Path) -> None:
         """Take over networks and count of updates from a file that an agent of the same shape has saved.
@@ -229,7 +226,8 @@ def _arguments(next_value: Callable[..., Tensor]) -> int:
     asked = [
         parameter
         for parameter in inspect.signature(next_value).parameters.values()
-        if parameter.default is parameter.empty and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
     if len(asked) not in (1, 2):
         raise TypeError(

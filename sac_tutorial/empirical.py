@@ -19,7 +19,11 @@ def nearest_state(observation: Tensor, features: Tensor) -> Tensor:
         features: what is shown of each state, shape (S, *observation).
     """
     flat = features.flatten(1)
-    return torch.cdist(observation.reshape(-1, flat.shape[-1]), flat).argmin(-1).view(observation.shape[: 1 - features.dim()])
+    return (
+        torch.cdist(observation.reshape(-1, flat.shape[-1]), flat)
+        .argmin(-1)
+        .view(observation.shape[: 1 - features.dim()])
+    )
 
 
 def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, tolerance: float = 1e-9) -> Tensor:

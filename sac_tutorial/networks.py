@@ -4,7 +4,7 @@ A network here is only a shape. It makes parameters and is a pure function of th
 online network and the target network are the same function of two lists of tensors. Every parameter has the shape
 (..., n, m): what stands in front of the last two axes (a run, or a critic and a run) never mixes.
 
-May import: `_borders`. May not: anything that knows what reinforcement learning is.
+May import: `schedule`, `_borders`. May not: anything that knows what reinforcement learning is.
 """
 
 import math
@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from sac_tutorial._borders import number_in, positive_integer, positive_number
+from sac_tutorial.schedule import Schedule, ends, value_after
 
 Parameters = list[Tensor]
 """weight, bias, weight, bias, …, from the input to the output."""
@@ -105,7 +106,7 @@ class MLP:
         for weight, bias in inner:
             x = linear(x, weight, bias).relu()
         x = linear(x, *last)
-        return x.unflatten(0, leading) if len(leading) > 1 else x
+        return x.view(*leading, *x.shape[-2:]) if len(leading) > 1 else x
 
 
 @dataclass(frozen=True)
@@ -140,17 +141,17 @@ class ConvNet:
     @property
     def _head(self) -> MLP:
         channels, height, width = self.input_shape
-        for number, (channels, kernel, stride) in enumerate(self.filters, start=1):  # noqa: B020  # the last one counts
+        for number, (out, kernel, stride) in enumerate(self.filters, start=1):
             if kernel > min(height, width):
                 raise ValueError(
                     f"The kernel of convolution {number} is {kernel} pixels wide, but only {height} × {width} are left "
                     f"of the picture; use fewer or smaller filters."
                 )
-            height, width = (height - kernel) // stride + 1, (width - kernel) // stride + 1
+            channels, height, width = out, (height - kernel) // stride + 1, (width - kernel) // stride + 1
         return MLP(channels * height * width, self.hidden, self.outputs)
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
-        """Return random parameters; a filter's weights have the shape (*leading, out, in · kernel²), its bias (*leading, 1, out)."""
+        """Return random parameters; filters have the shape (*leading, out, in · kernel²), their biases (*leading, 1, out)."""
         parameters, channels = [], self.input_shape[0]
         for out, kernel, _ in self.filters:
             bound = 1 / math.sqrt(channels * kernel**2)
@@ -170,7 +171,7 @@ class ConvNet:
         for (out, kernel, stride), weight, bias in layers:
             kernels = weight.reshape(networks * out, -1, kernel, kernel)
             x = conv2d(x, kernels, bias.flatten(), stride=stride, groups=networks).relu()
-        flat = x.reshape(batch, networks, -1).transpose(0, 1).unflatten(0, leading)
+        flat = x.reshape(batch, networks, -1).transpose(0, 1).reshape(*leading, batch, -1)
         return self._head(parameters[depth:], flat)
 
 
@@ -181,28 +182,38 @@ class Learnable:
 
     Args:
         parameters: the tensors to learn, of any shapes.
-        learning_rate: η > 0.
+        learning_rate: η, a number > 0 or a `Linear` schedule over the steps from one to a number ≥ 0.
 
     Raises:
-        TypeError, ValueError: for a learning rate that is no positive number.
+        TypeError, ValueError: for a learning rate out of range.
 
     Source: Kingma and Ba (2015), algorithm 1.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], learning_rate: float) -> None:
-        positive_number("learning_rate", learning_rate)
+    def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule) -> None:
+        check_learning_rate(learning_rate)
         self.parameters = [parameter.detach().clone().requires_grad_() for parameter in parameters]
-        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, fused=True)
+        self.learning_rate, self.steps = learning_rate, 0
+        self.optimiser = torch.optim.Adam(self.parameters, fused=True)
 
     def descend(self, loss: Tensor) -> None:
-        """Take one gradient step on `loss` (one entry a run, any shape), equation (3.3); the entries are summed, so runs never mix.
+        """Take one gradient step, equation (3.3), on `loss`, one entry a run: they are summed, so that runs never mix.
 
         Only the gradients of these parameters are computed: whatever else the loss depends on stays as it is.
         """
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
+        self.optimiser.param_groups[0]["lr"] = value_after(self.learning_rate, self.steps)
         self.optimiser.step()
+        self.steps += 1
+
+
+def check_learning_rate(learning_rate: Schedule) -> None:
+    """Raise a TypeError or ValueError unless the rate begins above 0 and never falls below it."""
+    first, last = ends(learning_rate)
+    positive_number("learning_rate", first)
+    number_in("the last learning_rate", last, 0, math.inf)
 
 
 def frozen_copy(parameters: Sequence[Tensor]) -> Parameters:

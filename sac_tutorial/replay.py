@@ -62,7 +62,9 @@ class Replay:
         width = sum(self._widths)
         self._check_memory(4 * self.runs * self.capacity * width)
         self._storage = torch.zeros(self.runs, self.capacity, width, device=self.device)
-        self._row = np.zeros((self.runs, width), dtype=np.float32)  # written in NumPy, where environments speak; moved at once
+        self._row = np.zeros(
+            (self.runs, width), dtype=np.float32
+        )  # written in NumPy, where environments speak; moved at once
         self._fields = np.split(self._row, np.cumsum(self._widths)[:-1], axis=1)
         self._first = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(-1)
         self._size = self._position = 0
@@ -130,11 +132,11 @@ class Replay:
 
     def _rows(self, index: Tensor, count: int) -> Batch:
         rows = self._storage.flatten(0, 1).index_select(0, index).view(self.runs, count, -1)
-        observation, next_observation, action, reward, terminated = rows.split(self._widths, -1)
+        observation, next_observation, action, reward, terminated = torch.split(rows, list(self._widths), -1)
         return Batch(
-            observation.unflatten(-1, self.observation_shape),
-            action.squeeze(-1).long() if self.numbered else action.unflatten(-1, self.action_shape),
+            observation.reshape(self.runs, count, *self.observation_shape),
+            action.squeeze(-1).long() if self.numbered else action.reshape(self.runs, count, *self.action_shape),
             reward.squeeze(-1),
-            next_observation.unflatten(-1, self.observation_shape),
+            next_observation.reshape(self.runs, count, *self.observation_shape),
             terminated.squeeze(-1) != 0,
         )

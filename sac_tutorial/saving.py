@@ -25,7 +25,8 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], description: M
         OSError: if the file can't be written; one that was there is left as it was.
     """
     path = Path(path)
-    content = safetensors.torch.save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, dict(description))
+    plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    content = safetensors.torch.save(plain, dict(description))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -63,7 +64,8 @@ def fill(tensors: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str)
     """
     for name in [*tensors, *found]:
         here, there = (
-            f"{tuple(side[name].shape)} of {side[name].dtype}" if name in side else "nothing" for side in (tensors, found)
+            f"{tuple(side[name].shape)} of {side[name].dtype}" if name in side else "nothing"
+            for side in (tensors, found)
         )
         if here != there:
             raise ValueError(f"{where} does not fit: as {name!r} the agent has {here}, the file has {there}.")

@@ -94,7 +94,7 @@ def train(
     so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
     with tqdm(total=positive_integer("steps", steps), disable=not progress, unit="step") as bar:
         for number in range(1, steps + 1):
-            action = agent.explore(_batch_of_one(observation, agent)).squeeze(1).cpu().numpy()
+            action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
             next_observation, reward, terminated, truncated, _ = envs.step(action)
             _check_finite(number, next_observation, reward)
             replay.add(observation, action, reward, next_observation, terminated)
@@ -133,11 +133,12 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
             f"envs must be a multiple of the agent's {agent.runs} runs, one for each episode of each, but are {envs.num_envs}."
         )
     episodes = envs.num_envs // agent.runs
-    observation, _ = envs.reset(seed=[seed + episode for _ in range(agent.runs) for episode in range(episodes)])
+    seeds = [seed + episode for _ in range(agent.runs) for episode in range(episodes)]
+    observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # SyncVectorEnv takes lists, and says so
     total, weight, playing = np.zeros(envs.num_envs), 1.0, np.ones(envs.num_envs, dtype=np.bool_)
     while playing.any():
-        seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device).unflatten(0, (agent.runs, episodes))
-        observation, reward, terminated, truncated, _ = envs.step(agent.exploit(seen).flatten(0, 1).cpu().numpy())
+        action = agent.exploit(_tensor(observation, agent).view(agent.runs, episodes, *observation.shape[1:]))
+        observation, reward, terminated, truncated, _ = envs.step(action.flatten(0, 1).cpu().numpy())
         total += weight * reward * playing
         weight *= discount
         ended = terminated | truncated
@@ -147,8 +148,8 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
     return total.reshape(agent.runs, episodes)
 
 
-def _batch_of_one(observation: NDArray[np.float32], agent: Agent) -> Tensor:
-    return torch.as_tensor(observation, dtype=torch.float32, device=agent.device).unsqueeze(1)
+def _tensor(observation: NDArray[np.float32], agent: Agent) -> Tensor:
+    return torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
 
 
 def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, batch_size: int, warmup: int) -> None:

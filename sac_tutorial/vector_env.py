@@ -157,7 +157,7 @@ def observation_shape(envs: VectorEnv) -> tuple[int, ...]:
             f"Observations must be arrays (a Box space), but are {space}. "
             f"Wrap the environment in gymnasium.wrappers.FlattenObservation to make one vector of them."
         )
-    return space.shape
+    return () if isinstance(space, Discrete) else space.shape
 
 
 def action_shape(envs: VectorEnv) -> tuple[int, ...]:
@@ -170,4 +170,4 @@ def action_shape(envs: VectorEnv) -> tuple[int, ...]:
             f"Actions must be numbered from 0, but from {space.start} on they are. "
             f"Wrap the environment in gymnasium.wrappers.TransformAction."
         )
-    return space.shape
+    return () if isinstance(space, Discrete) else space.shape
