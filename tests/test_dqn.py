@@ -21,6 +21,7 @@ from sac_tutorial.equations import double_value, greedy_value, huber_loss
 from sac_tutorial.mdp import FiniteMDP
 from sac_tutorial.networks import MLP, ConvNet, Learnable, Network
 from sac_tutorial.replay import Batch, Replay
+from sac_tutorial.schedule import Linear
 from sac_tutorial.training import train
 from sac_tutorial.vector_env import make_envs
 
@@ -284,13 +285,13 @@ def test_both_networks_begin_alike_and_apart() -> None:
     ("updates", "epsilon"), [(0, 0.9), (1, 0.82), (5, 0.5), (9, 0.18), (10, 0.1), (11, 0.1), (10**6, 0.1)]
 )
 def test_epsilon_falls_in_a_straight_line_and_then_stays(updates: int, epsilon: float) -> None:
-    made = DQN(spaces(), DQNSettings(first_epsilon=0.9, last_epsilon=0.1, exploration_updates=10))
+    made = DQN(spaces(), DQNSettings(epsilon=Linear(0.9, 0.1, updates=10)))
     made.updates = updates
     assert made.epsilon == pytest.approx(epsilon)
 
 
 def test_epsilon_falls_with_updates_and_not_with_actions() -> None:
-    made = agent(**{"with": {"exploration_updates": 2, "last_epsilon": 0.0}})
+    made = agent(**{"with": {"epsilon": Linear(1, 0, updates=2)}})
     made.explore(batch().observation)
     assert made.epsilon == 1
     made.update(batch())
@@ -301,9 +302,7 @@ def test_epsilon_falls_with_updates_and_not_with_actions() -> None:
 
 def greedy_agent(epsilon: float, best: list[int]) -> DQN:
     """An agent whose run r thinks best of action best[r], whatever it sees."""
-    made = DQN(
-        spaces(len(best)), DQNSettings(first_epsilon=epsilon, last_epsilon=0.0), network=MLP(INPUTS, (), ACTIONS)
-    )
+    made = DQN(spaces(len(best)), DQNSettings(epsilon=epsilon), network=MLP(INPUTS, (), ACTIONS))
     with torch.no_grad():
         made.online.parameters[0].zero_()
         made.online.parameters[1].zero_()
@@ -363,6 +362,35 @@ def test_a_seed_repeats_parameters_and_exploration() -> None:
     assert not torch.equal(first.explore(seen), other.explore(seen))
 
 
+def test_the_learning_rate_may_follow_a_schedule_over_the_updates() -> None:
+    rates = [0.03, 0.02, 0.01, 0.0, 0.0]
+    mine = agent()
+    mine.online = Learnable(mine.online.parameters, Linear(0.03, 0.0, updates=3))
+    online = module(mine.online.parameters, 1)
+    optimiser = torch.optim.Adam(online.parameters())
+    for step, rate in enumerate(rates):
+        one = batch(step)
+        q = online(one.observation[1]).gather(-1, one.action[1].unsqueeze(-1)).squeeze(-1)
+        value = mine.network(mine.target, one.next_observation)[1].amax(-1)
+        loss = ((one.reward[1] + DISCOUNT * value * ~one.terminated[1] - q) ** 2).mean()
+        optimiser.param_groups[0]["lr"] = rate
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        mine.update(one)
+        assert_same(mine.online.parameters, 1, online)
+
+
+def test_the_settings_learning_rate_is_the_one_of_the_optimiser() -> None:
+    for rate in (0.25, Linear(0.25, 0.0, updates=9)):
+        made = DQN(spaces(), DQNSettings(learning_rate=rate), network=MLP(INPUTS, (), ACTIONS))
+        before = made.online.parameters[1].detach().clone()
+        seen = torch.ones(RUNS, ACTIONS, INPUTS)
+        action = torch.arange(ACTIONS).repeat(RUNS, 1)
+        made.update(Batch(seen, action, torch.full((RUNS, ACTIONS), 9.0), seen, torch.ones(RUNS, ACTIONS) > 0))
+        torch.testing.assert_close(made.online.parameters[1].detach() - before, torch.full_like(before, 0.25))
+
+
 # Settings, spaces and networks
 
 
@@ -376,11 +404,13 @@ def test_a_seed_repeats_parameters_and_exploration() -> None:
         ({"learning_rate": 0}, ValueError, "learning_rate must be positive"),
         ({"learning_rate": -1e-3}, ValueError, "learning_rate must be positive"),
         ({"learning_rate": None}, TypeError, "learning_rate must be a number"),
-        ({"first_epsilon": 1.1}, ValueError, r"first_epsilon must lie in \[0, 1\]"),
-        ({"last_epsilon": -0.1}, ValueError, r"last_epsilon must lie in \[0, 1\]"),
-        ({"first_epsilon": 0.1, "last_epsilon": 0.2}, ValueError, "ε must not rise, but goes from 0.1 to 0.2"),
-        ({"exploration_updates": 0}, ValueError, "exploration_updates must be at least 1"),
-        ({"exploration_updates": 10.0}, TypeError, "exploration_updates must be a whole number"),
+        ({"learning_rate": Linear(0, 0.1, updates=9)}, ValueError, "learning_rate must be positive"),
+        ({"learning_rate": Linear(0.1, -0.1, updates=9)}, ValueError, "learning_rate must lie in"),
+        ({"epsilon": 1.1}, ValueError, r"epsilon must lie in \[0, 1\], but is 1.1"),
+        ({"epsilon": -0.1}, ValueError, "epsilon must lie in"),
+        ({"epsilon": None}, TypeError, "epsilon must be a number"),
+        ({"epsilon": Linear(1.1, 0.1, updates=9)}, ValueError, "epsilon must lie in .* 1.1"),
+        ({"epsilon": Linear(1, -0.1, updates=9)}, ValueError, "epsilon must lie in .* -0.1"),
         ({"target_period": 0}, ValueError, "target_period must be at least 1"),
         ({"target_period": -3}, ValueError, "target_period must be at least 1"),
         ({"target_period": 2.5}, TypeError, "target_period must be a whole number"),
@@ -399,8 +429,8 @@ def test_settings_that_make_no_sense_are_refused(
 
 
 def test_settings_at_the_edge_are_allowed() -> None:
-    DQNSettings(discount=0, first_epsilon=0, last_epsilon=0, exploration_updates=1, target_period=1)
-    DQNSettings(first_epsilon=0.3, last_epsilon=0.3, target_period=None, polyak=1)
+    DQNSettings(discount=0, epsilon=0, target_period=1, learning_rate=Linear(1e-3, 0, updates=1))
+    DQNSettings(epsilon=Linear(0, 1, updates=1), target_period=None, polyak=1)
 
 
 def test_continuous_actions_are_refused_with_the_agent_that_takes_them() -> None:
@@ -577,7 +607,7 @@ def test_values_are_learnt_as_they_are_although_every_episode_is_cut_short(next_
     mdp, runs = cut_short(), 8
     envs = make_envs(mdp, runs, time_limit=3)
     settings = DQNSettings(
-        discount=mdp.discount, learning_rate=0.01, exploration_updates=300, last_epsilon=0.5, target_period=20
+        discount=mdp.discount, learning_rate=0.01, epsilon=Linear(1.0, 0.5, updates=300), target_period=20
     )
     made = DQN(envs, settings, network=MLP(mdp.states, (24,), mdp.actions), next_value=next_value)
     for _ in train(envs, made, Replay(envs, 1_000), steps=700, warmup=32, batch_size=32, progress=False):

@@ -21,6 +21,7 @@ from sac_tutorial.networks import (
     linear,
     polyak_step,
 )
+from sac_tutorial.schedule import Linear, Schedule
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 PAIR, RUNS, BATCH = 2, 3, 5
@@ -238,11 +239,13 @@ def losses(network: Network, parameters: Sequence[Tensor], x: Tensor, y: Tensor)
 
 
 @pytest.mark.parametrize("name", ["two hidden layers", "linear", "two convolutions"])
-def test_steps_are_those_of_adam_on_one_network_after_the_other(name: str) -> None:
-    network, rate, steps = NETWORKS[name], 0.03, 6
-    learnable = Learnable(double(network.initial((RUNS,), generator())), rate)
+@pytest.mark.parametrize("schedule", [0.03, Linear(0.03, 0.01, updates=4), Linear(0.02, 0.0, updates=5)])
+def test_steps_are_those_of_adam_on_one_network_after_the_other(name: str, schedule: Schedule) -> None:
+    network, steps = NETWORKS[name], 7
+    rates = [schedule(step) if isinstance(schedule, Linear) else schedule for step in range(steps)]
+    learnable = Learnable(double(network.initial((RUNS,), generator())), schedule)
     singles = [module(network, learnable.parameters, (run,)) for run in range(RUNS)]
-    optimisers = [torch.optim.Adam(single.parameters(), lr=rate) for single in singles]
+    optimisers = [torch.optim.Adam(single.parameters()) for single in singles]
     for step in range(steps):
         x = normal(RUNS, BATCH, *network.input_shape, seed=step)
         y = normal(RUNS, BATCH, network.outputs, seed=100 + step)
@@ -250,6 +253,7 @@ def test_steps_are_those_of_adam_on_one_network_after_the_other(name: str) -> No
         for run in range(RUNS):
             optimisers[run].zero_grad()
             (singles[run](x[run]) - y[run]).square().mean().backward()
+            optimisers[run].param_groups[0]["lr"] = rates[step]
             optimisers[run].step()
     for run in range(RUNS):
         stepped = module(network, learnable.parameters, (run,))
@@ -303,10 +307,19 @@ def test_a_learnable_copies_what_it_is_given() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "error"),
-    [(0.0, ValueError), (-1e-3, ValueError), (math.inf, ValueError), (math.nan, ValueError), ("1", TypeError)],
+    [
+        (0.0, ValueError),
+        (-1e-3, ValueError),
+        (math.inf, ValueError),
+        (math.nan, ValueError),
+        ("1", TypeError),
+        (Linear(0.0, 1.0, updates=2), ValueError),
+        (Linear(1.0, -1e-9, updates=2), ValueError),
+        (Linear(1.0, math.nan, updates=2), ValueError),
+    ],
 )
 def test_a_learning_rate_that_is_none_is_refused(rate: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="learning_rate must be"):
+    with pytest.raises(error, match="learning_rate must"):
         Learnable([torch.zeros(1)], rate)
 
 

@@ -19,6 +19,7 @@ from sac_tutorial.equations import double_value, greedy_value
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.networks import MLP
 from sac_tutorial.replay import Batch, Replay
+from sac_tutorial.schedule import Linear
 from sac_tutorial.training import Agent, EnvironmentFailed, Step, evaluate, train
 from sac_tutorial.vector_env import make_envs
 
@@ -321,7 +322,7 @@ def learnt(
 ) -> tuple[DQN, list[Step], Replay]:
     """A real training: 250 steps, 240 updates, ε from 1 to 0.1."""
     envs = world()
-    settings = DQNSettings(exploration_updates=150, last_epsilon=0.1, target_period=20, learning_rate=3e-3)
+    settings = DQNSettings(epsilon=Linear(1, 0.1, updates=150), target_period=20, learning_rate=3e-3)
     network = MLP(envs.single_observation_space.shape[0], (16,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
     agent = DQN(envs, settings, network=network, seed=seed, **options)
     replay = Replay(envs, 120)
