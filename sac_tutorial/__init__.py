@@ -8,6 +8,13 @@ gridworld, garnet     MDPs drawn as text, and random ones
 environment           a FiniteMDP played as a Gymnasium environment
 dynamic_programming   exact answers: value iteration, policy iteration, policy evaluation
 q_learning            Q-learning, SARSA, expected SARSA and double Q-learning, many runs at once
+features              what a network is shown of a state: coordinates, or a picture
+vector_env            one environment a run, side by side, from Gymnasium or a FiniteMDP
+networks, schedule    networks with a run axis, their gradient step, their targets; rates that fall
+replay, empirical     the replay buffer, and the exact answer of what it holds
+training              the one off-policy loop, and evaluation
+dqn                   DQN and double DQN
+saving                agents in files
 statistics, plotting  what many runs say together, and how it is drawn
 check                 exercises that diagnose, and the verdicts of the lessons
 readiness             is everything here that the course needs?

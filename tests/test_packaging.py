@@ -94,7 +94,7 @@ def test_package_is_typed_and_its_version_is_in_the_changelog() -> None:
 def test_examples_of_the_readme_print_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```\s*```text\n(.*?)```", readme, re.DOTALL)
-    assert len(examples) == readme.count("```python") == 2
+    assert len(examples) == readme.count("```python") == 3
     for example, output in examples:
         exec(example, {})
         assert capsys.readouterr().out == output
