@@ -12,15 +12,16 @@ import pytest
 import torch
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02
-from sac_tutorial.dynamic_programming import optimal_q, policy_value
+from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04
+from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_value
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
-from tools.notebooks import ROOT
+from tools.notebooks import ROOT, read
 
 EXERCISES = {name: value for name, value in vars(check).items() if isinstance(value, Exercise)}
-CHEAP = {name: value for name, value in EXERCISES.items() if name != "trained_expected_sarsa"}
-TENSORS = {name: value for name, value in CHEAP.items() if name not in {"sweeps_needed", "q_update"}}
+CHEAP = {name: value for name, value in EXERCISES.items() if not name.startswith("trained_")}
+NO_TENSOR = {"sweeps_needed", "needed_steps", "q_update", "transition"}  # whole numbers, an argument changed, a tuple
+TENSORS = {name: value for name, value in CHEAP.items() if name not in NO_TENSOR}
 MISCONCEPTIONS = [
     pytest.param(exercise, misconception, id=f"{name}: {misconception.name}")
     for name, exercise in EXERCISES.items()
@@ -38,13 +39,12 @@ def with_parameters_of(exercise, body):
     return eval(f"lambda {parameters}: body({parameters})", {"body": body})
 
 
-def test_every_exercise_of_both_lessons_is_offered():
+def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    made = [
-        value for lesson in (lesson_01, lesson_02) for value in vars(lesson).values() if isinstance(value, Exercise)
-    ]
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04)
+    made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 11
+    assert len(offered) == 21
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -192,6 +192,32 @@ def test_hand_computed_answers():
     assert q[1].tolist() == [[0, 0, 0], [2, 0, 0]]
 
 
+def test_hand_computed_answers_of_the_deep_half():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    weights, features = table([[1.0, 2.0], [3.0, 4.0]]), table([1.0, -2.0])  # Q(s, ·) = (−3, −5)
+    moved = lesson_03.semi_gradient_step.reference(weights, features, torch.tensor([1]), table(5.0), 0.1)
+    assert moved[0].tolist() == [[1, 2], [3 + 0.1 * 10 * 1, 4 + 0.1 * 10 * -2]]
+    ended, online, target = torch.tensor([False, True]), table([9.0, 1.0], [2.0, 3.0]), table([4.0, 6.0], [8.0, 5.0])
+    y = lesson_03.dqn_target.reference(table(1.0, 2.0), ended, online, target.requires_grad_(), 0.5)
+    assert y.tolist() == [1 + 0.5 * 6, 2]
+    assert not y.requires_grad
+    stored = lesson_03.transition.reference("s", "a", "r", "s′", "the next episode", "d", "cut off")
+    assert stored == ("s", "a", "r", "s′", "d")
+    assert lesson_03.polyak_step.reference(table(2.0), table(10.0), 0.25).tolist() == [4]
+    assert lesson_04.uniform_bias.reference(3, table(1.0, 4.0), 0.5).tolist() == [0.25, 1.0]
+    assert lesson_04.double_value.reference(online, target.detach()).tolist() == [4, 5]
+    samples = table([0.0, 4.0], [2.0, 0.0], [9.0, 1.0], [9.0, 3.0])  # means of the halves: (1, 2) and (9, 2)
+    assert lesson_04.double_estimate.reference(samples).item() == 2
+    assert lesson_04.needed_steps.reference(0.5, 1.0, 0.25) == 3  # 2, 1, ½, ¼
+    assert lesson_04.needed_steps.reference(0.9, 1.0, 0.01) == 66  # 10 · 0.9^65 = 0.0106, 10 · 0.9^66 = 0.0096
+
+
+def test_the_bias_of_uniform_errors_is_what_draws_say():
+    draws = 2 * torch.rand(200_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
+    exact = lesson_04.uniform_bias.reference(5, torch.tensor(3.0, dtype=torch.float64), 0.5)
+    assert 0.5 * 3 * draws.amax(-1).mean() == pytest.approx(exact.item(), abs=0.005)
+
+
 # Right answers that are written differently
 
 
@@ -265,9 +291,60 @@ def with_one_hot(reward, terminated, q_select, q_evaluate, discount):
     return reward + discount * (1 - terminated.double()) * (chosen * q_evaluate).sum(-1)
 
 
+def by_autograd(weights, features, action, target, step_size):
+    weights = weights.clone().requires_grad_()
+    q = weights[torch.arange(len(weights)), action].mul(features).sum(-1)
+    (gradient,) = torch.autograd.grad((0.5 * (target - q) ** 2).sum(), weights)
+    return (weights - step_size * gradient).detach()
+
+
+def loop_over_the_runs_of_a_linear_q(weights, features, action, target, step_size):
+    weights = weights.clone()
+    for run, a in enumerate(action.tolist()):
+        error = target[run] - weights[run, a] @ features[run]
+        weights[run, a] += step_size * error * features[run]
+    return weights
+
+
+def without_remembering(reward, terminated, online_next_q, target_next_q, discount):
+    with torch.no_grad():
+        return reward + discount * (1 - terminated.double()) * target_next_q.max(-1)[0]
+
+
+def detached_at_the_end(reward, terminated, online_next_q, target_next_q, discount):
+    return torch.where(terminated, reward, reward + discount * target_next_q.amax(-1)).detach()
+
+
+def halves_by_hand(samples):
+    middle = samples.shape[-2] // 2
+    best = samples[..., :middle, :].sum(-2).argmax(-1)
+    chosen = torch.nn.functional.one_hot(best, samples.shape[-1])
+    return (chosen * samples[..., middle:, :].mean(-2)).sum(-1)
+
+
+def play_on(discount, largest_reward, tolerance):
+    steps = 0
+    while discount**steps * largest_reward / (1 - discount) > tolerance:
+        steps += 1
+    return steps
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
+        (check.semi_gradient_step, by_autograd),
+        (check.semi_gradient_step, loop_over_the_runs_of_a_linear_q),
+        (check.dqn_target, without_remembering),
+        (check.dqn_target, detached_at_the_end),
+        (check.transition, lambda s, a, r, n, b, d, c: [s, a, r, n, d & (d | c)]),
+        (check.transition, lambda s, a, r, n, b, d, c: (s, a, r, torch.where((d | c).unsqueeze(-1), n, b), d)),
+        (check.polyak_step, lambda t, o, r: torch.lerp(t, o, r).detach()),
+        (check.polyak_step, lambda t, o, r: (1 - r) * t.data + r * o.data),
+        (check.uniform_bias, lambda m, e, g: g * (e - 2 * e / (m + 1))),
+        (check.double_value, lambda o, t: torch.take_along_dim(t, o.max(-1, True).indices, -1)[..., 0]),
+        (check.double_estimate, halves_by_hand),
+        (check.needed_steps, play_on),
+        (check.needed_steps, lambda g, r, t: max(0.0, np.ceil(np.log(t * (1 - g) / r) / np.log(g)))),
         (check.discounted_return, loop_from_the_end),
         (check.discounted_return, lambda r, g: (g ** torch.arange(r.shape[-1]) * r).sum(-1)),
         (check.state_value, lambda q, p: torch.einsum("...a,...a->...", q, p)),
@@ -291,6 +368,10 @@ def test_a_right_answer_may_be_written_differently(exercise, answer):
 
 
 # Two mistakes at once, and mistakes that are no whole misconception
+
+
+def q_of(weights, features):
+    return (weights @ features.unsqueeze(-1)).squeeze(-1)
 
 
 def greedy_without_ties(q, epsilon, generator):
@@ -376,6 +457,38 @@ def best_of_the_first_run(q, epsilon, generator):
             "takes the maximum of q_evaluate",
         ),
         (check.double_q_target, lambda r, d, s, e, g: r + g * e.amin(-1), "q_select names the action with its largest"),
+        (
+            check.semi_gradient_step,
+            lambda w, f, a, y, n: w - n * (y - q_of(w, f).amax(-1))[:, None, None] * f.unsqueeze(1),
+            "One entry of the table moves",
+        ),
+        (
+            check.semi_gradient_step,
+            lambda w, f, a, y, n: w + n * (y - q_of(w, f).amax(-1))[:, None, None] * f.unsqueeze(1),
+            "The weights of all actions move",
+        ),
+        (check.dqn_target, lambda r, d, o, t, g: r + g * t.amax(-1), "Your target still contains the value"),
+        (check.dqn_target, lambda r, d, o, t, g: r + g * ~d * o.amax(-1), "it moves with every step that is made"),
+        (
+            check.dqn_target,
+            lambda r, d, o, t, g: (r + ~d * o.mean(-1)).detach(),
+            "The target is the reward plus γ times",
+        ),
+        (check.transition, lambda s, a, r, n, b, d, c: (s, a, -r, b, d ^ c), "are they still what they were?"),
+        (
+            check.polyak_step,
+            lambda t, o, r: r * t + (1 - r) * o,
+            "With a small τ, which of the two should hardly move?",
+        ),
+        (check.polyak_step, lambda t, o, r: (t + r * o + r * t).detach(), "4 becomes 5 when the online network says 8"),
+        (check.uniform_bias, lambda m, e, g: e * m / (m + 1), "What does that become in [−1, 1]?"),
+        (check.uniform_bias, lambda m, e, g: -e * (m + 1) / m, "Four draws cut the way from −1 to 1 into five pieces"),
+        (check.double_value, lambda o, t: torch.maximum(o, t).amax(-1), "The online network names the action"),
+        (check.double_value, lambda o, t: 2 * t.amax(-1), "The online network names the action"),
+        (check.double_estimate, lambda x: x.amax(-2).amax(-1), "what did the second sample find there?"),
+        (check.double_estimate, lambda x: x[0].mean(-1), "what did the second sample find there?"),
+        (check.needed_steps, lambda g, r, t: math.floor(math.log(t / r, g)), "count by hand until 0.5 is left"),
+        (check.needed_steps, lambda g, r, t: round(1 / (1 - g)) + 50, "count by hand until 0.5 is left"),
     ],
 )
 def test_other_mistakes_earn_a_hint_too(exercise, answer, expected):
@@ -491,6 +604,26 @@ def from_the_row_maximum(q, here, y, n):
 
 def step_in_place_of_estimate(q, here, y, n):
     q[here] = n * (y - q[here])
+
+
+def changes_the_weights(w, f, a, y, n):
+    w[torch.arange(len(w)), a] += n * (y - (w[torch.arange(len(w)), a] * f).sum(-1)).unsqueeze(-1) * f
+    return w
+
+
+def at_every_run(w, f, a, y, n):
+    new = w.clone()
+    new[:, a] += n * (y - (w[:, a] * f.unsqueeze(1)).sum(-1)).unsqueeze(-1) * f.unsqueeze(1)
+    return new
+
+
+def by_autograd_of(loss):
+    def step(w, f, a, y, n):
+        w = w.clone().requires_grad_()
+        error = y - (w[torch.arange(len(w)), a] * f).sum(-1)
+        return (w - n * torch.autograd.grad(loss(error), w)[0]).detach()
+
+    return step
 
 
 def judged(q_select, q_evaluate):
@@ -711,6 +844,224 @@ STUDENTS = {
         ["q_select names the action"],
         ["plain Q-learning"],
     ),
+    "3.1 in place": (
+        check.semi_gradient_step,
+        changes_the_weights,
+        ["your function changes weights"],
+        ["not attempted"],
+    ),
+    "3.1 every run": (
+        check.semi_gradient_step,
+        at_every_run,
+        ["torch.arange(R) pairs run 0 with"],
+        ["The weights of all"],
+    ),
+    "3.1 square": (
+        check.semi_gradient_step,
+        by_autograd_of(lambda e: (e**2).sum()),
+        ["differentiated the square"],
+        [LEAST],
+    ),
+    "3.1 mean": (
+        check.semi_gradient_step,
+        by_autograd_of(lambda e: (e**2).mean() / 2),
+        ["Where there are two runs", "divided by the number of runs"],
+        [LEAST],
+    ),
+    "3.1 signs": (
+        check.semi_gradient_step,
+        by_autograd_of(lambda e: e.abs().sum()),
+        ["a quarter of the way from 3 to 7"],
+        [LEAST],
+    ),
+    "3.2 1 − d": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * (1 - d) * t.detach().amax(-1),
+        ["`~`"],
+        [MAX_OVER_BATCH],
+    ),
+    "3.2 pair": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * ~d * t.max(-1),
+        ["a pair (values, ind"],
+        ["held fixed"],
+    ),
+    "3.2 NumPy": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * ~d * torch.from_numpy(t.numpy().max(-1)),
+        ["Use tensor.detach()", "an answer to approach"],
+        [LEAST],
+    ),
+    "3.2 column": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * ~d * t.detach().max(-1, keepdim=True).values,
+        [TABLE, "(B, 1) met (B,)"],
+        [LEAST],
+    ),
+    "3.2 axis 1": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * ~d * t.detach().max(1).values,
+        ["Where two runs stand in front", "always axis -1"],
+        [LEAST],
+    ),
+    "3.2 minus Q": (
+        check.dqn_target,
+        lambda r, d, o, t, g: (r + g * ~d * t.amax(-1) - o.amax(-1)).detach(),
+        ["largest value that the target network gives"],
+        [LEAST, "online network: it moves"],
+    ),
+    "3.3 done": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, n, d | c),
+        ["as older code's `done` was"],
+        [LEAST],
+    ),
+    "3.3 four": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, n),
+        ["five tensors", "it returns 4."],
+        ["order"],
+    ),
+    "3.3 dict": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: {"s": s},
+        ["five tensors", "returns a dict."],
+        ["order"],
+    ),
+    "3.3 d as numbers": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, n, d.float()),
+        ["for d, your function must return bool"],
+        [LEAST],
+    ),
+    "3.3 column": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r.unsqueeze(-1), n, d),
+        ["for r,", "one axis too many"],
+        ["order"],
+    ),
+    "3.3 NaN": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, n * math.nan, d),
+        ["for s′, your answer con"],
+        [],
+    ),
+    "3.3 if": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, b if d else n, d),
+        [ONE_TRUTH],
+        ["carry the agent back"],
+    ),
+    "3.3 reset where cut off": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, torch.where(c.unsqueeze(-1), b, n), d),
+        [LEAST, "did we carry the agent back?"],
+        [],
+    ),
+    "3.3 nothing after an end": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, r, ~d.unsqueeze(-1) * n, d),
+        ["Even at an end, s′ is where the step led"],
+        [LEAST],
+    ),
+    "3.4 in place": (
+        check.polyak_step,
+        lambda t, o, r: t.lerp_(o.detach(), r),
+        ["your function changes target"],
+        [LEAST],
+    ),
+    "3.4 no .detach()": (
+        check.polyak_step,
+        lambda t, o, r: t + r * (o - t),
+        ["what you return carries a gradient", "cuts the tie"],
+        [LEAST],
+    ),
+    "3.4 stands still": (check.polyak_step, lambda t, o, r: t, ["A quarter of the new"], [LEAST]),
+    "4.1 .item()": (
+        check.uniform_bias,
+        lambda m, e, g: g * e.sum().item() * (m - 1) / (m + 1),
+        ["is there an .item()?"],
+        [],
+    ),
+    "4.1 whole future": (
+        check.uniform_bias,
+        lambda m, e, g: g * e * (m - 1) / (m + 1) / (1 - g),
+        ["is there a division by 0?", "added up over a whole future"],
+        [LEAST],
+    ),
+    "4.1 whole division": (
+        check.uniform_bias,
+        lambda m, e, g: g * e * ((m - 1) // (m + 1)),
+        ["still 0 on average?"],
+        [],
+    ),
+    "4.2 argmax": (
+        check.double_value,
+        lambda o, t: o.argmax(-1),
+        ["whole numbers (int64)", "What is it worth, and who says so?"],
+        [LEAST],
+    ),
+    "4.2 index": (check.double_value, lambda o, t: t[:, o.argmax(-1)], ["an index such as [:, best]"], []),
+    "4.2 squeeze": (
+        check.double_value,
+        lambda o, t: t.gather(-1, o.argmax(-1, keepdim=True)).squeeze(),
+        ["squeeze() removes every axis of length 1"],
+        ["negative"],
+    ),
+    "4.2 arange": (
+        check.double_value,
+        lambda o, t: t[torch.arange(len(t)), o.argmax(-1)],
+        ["torch.gather(-1, …) picks one for each row"],
+        ["squeeze()"],
+    ),
+    "4.2 all tied": (
+        check.double_value,
+        lambda o, t: ((o == o.amax(-1, keepdim=True)) * t).sum(-1),
+        ["argmax names one"],
+        [LEAST],
+    ),
+    "4.3 axes from the front": (
+        check.double_estimate,
+        lambda x: judged(*(half.mean(0) for half in x.chunk(2, 0))),
+        ["Where there are two runs", "−1 and −2"],
+        [],
+    ),
+    "4.3 two samples choose": (
+        check.double_estimate,
+        lambda x: judged(x[..., :2, :].mean(-2), x[..., 2:, :].mean(-2)),
+        ["your answer contains NaN"],
+        [],
+    ),
+    "4.3 the best number": (
+        check.double_estimate,
+        lambda x: x.chunk(2, -2)[0].mean(-2).argmax(-1),
+        ["What does the second half say that it pays?"],
+        [LEAST],
+    ),
+    "4.4 a fraction": (
+        check.needed_steps,
+        lambda g, r, t: math.log(t * (1 - g) / r) / math.log(g),
+        ["must return a whole number, but it returns 10.32"],
+        [],
+    ),
+    "4.4 one reward": (
+        check.needed_steps,
+        lambda g, r, t: next(k for k in range(9_999) if g**k * r <= t),
+        ["what is the sum of them?"],
+        [LEAST],
+    ),
+    "4.4 below": (
+        check.needed_steps,
+        lambda g, r, t: next(k for k in range(9_999) if g**k * r / (1 - g) < t),
+        ["Is it ≤ or < in what was asked?"],
+        [LEAST],
+    ),
+    "4.4 gives up": (
+        check.needed_steps,
+        lambda g, r, t: next((k for k in range(100) if g**k * r / (1 - g) <= t), None),
+        ["Where γ is 0.99", RETURN],
+        ["−log γ"],
+    ),
 }
 
 
@@ -756,6 +1107,11 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.q_learning_target,
         check.expected_sarsa_value,
         check.double_q_target,
+        check.semi_gradient_step,
+        check.dqn_target,
+        check.polyak_step,
+        check.double_value,
+        check.double_estimate,
     ],
     ids=lambda e: e.name,
 )
@@ -808,6 +1164,9 @@ def test_the_trained_exercise_uses_the_course_mdp():
     stored = FiniteMDP.from_json(ROOT / "data" / "crossing.json")
     assert stored.drawing == drawn.drawing
     assert torch.allclose(stored.continuation_matrix, drawn.continuation_matrix)
+    again = lesson_03.crossing()
+    assert (again.drawing, again.discount) == (stored.drawing, stored.discount)
+    assert torch.allclose(again.continuation_matrix, stored.continuation_matrix)
     assert '[".....", ".###.", "S...G", "#HHH#"], discount=0.9, slip=0.1' in inspect.getsource(lesson_02._train)
 
 
@@ -823,6 +1182,66 @@ def test_a_trained_answer_must_also_be_right_for_other_numbers():
     result = check.trained_expected_sarsa(lambda q, e: (1 - e) * q.amax(-1) + e * q.sum(-1) / 4)
     assert result.score == 0
     assert "they end at Q^ε, but your function is wrong for other numbers than theirs" in flat(result.text)
+
+
+def test_the_exact_answers_that_training_is_compared_with_lie_apart():
+    """Whoever ends at one of them, to within the distance allowed, must not be taken for another."""
+    mdp = lesson_03.crossing()
+    exact = torch.stack([answer(mdp) for answer in lesson_03._ANSWERS.values()])[:, mdp.live].flatten(1)
+    apart = torch.cdist(exact, exact, p=torch.inf) + torch.eye(len(exact))
+    assert apart.min() > lesson_03.TRAINED_DISTANCE
+    best = optimal_q(mdp).amax(-1)
+    worst = lesson_03._ANSWERS["the Q of the worst actions"](mdp)
+    assert torch.allclose(worst, expected_target(mdp, worst.amin(-1)))  # it solves its own Bellman equation
+    assert torch.allclose(exact[0], expected_target(mdp, best)[mdp.live].flatten())
+
+
+def test_nothing_is_worth_anything_in_the_world_of_coins():
+    coins = lesson_04.coins()
+    assert optimal_q(coins).abs().max() < 1e-12
+    assert (coins.reward.abs() == 1).all()
+    notebook = read(ROOT / "notebooks" / "solutions" / "04_double_dqn.ipynb")
+    source = next(cell.source for cell in notebook.cells if "coins = FiniteMDP" in cell.source)
+    made = source[source.index("    toss") : source.index("    settings")]
+    names = {"torch": torch, "FiniteMDP": FiniteMDP}
+    exec(inspect.cleandoc(made), names)
+    assert torch.equal(names["coins"].probability, coins.probability)
+    assert torch.equal(names["coins"].reward, coins.reward)
+    assert names["coins"].discount == coins.discount
+
+
+def test_a_value_for_networks_may_return_float32_always():
+    assert check.trained_dqn(lambda q: q.double().amax(-1).float()).score == 1
+
+
+def test_a_value_that_is_only_right_above_zero_is_found_out():
+    result = check.trained_dqn(lambda q: q.amax(-1).clamp(min=0))
+    assert "they end at Q*, but your function is wrong for other numbers than theirs" in flat(result.text)
+
+
+def test_a_network_that_ends_nowhere_is_told_where_to_look():
+    result = check.trained_dqn(lambda q: 0.5 * q.amax(-1) + 0.5 * q.mean(-1))
+    assert "nor do they at another answer that we know" in flat(result.text)
+    assert result.score == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (lambda q: q.amax(-1, keepdim=True), "your answer has the shape (8, 64, 1), but (8, 64) is expected"),
+        (lambda q: q.argmax(-1), "your function must return float32 numbers, but it returns int64"),
+        (lambda q: q.max(-1), "a pair (values, indices)"),
+        (lambda q: q.amax(-1) * math.nan, "NaN"),
+    ],
+)
+def test_a_network_is_not_trained_on_what_is_no_value(answer, sentence):
+    assert sentence in flat(check.trained_dqn(answer).text)
+
+
+def test_less_bias_alone_does_not_make_double_dqn():
+    result = check.trained_double_dqn(lambda online, target: target.mean(-1))
+    assert result.score == 0
+    assert "they overestimate less than DQN does, but not in double DQN's way" in flat(result.text)
 
 
 def test_the_report_names_every_exercise_once(monkeypatch):

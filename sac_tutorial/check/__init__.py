@@ -18,6 +18,8 @@ from sac_tutorial.check.lesson_02 import (
     q_update,
     trained_expected_sarsa,
 )
+from sac_tutorial.check.lesson_03 import dqn_target, polyak_step, semi_gradient_step, trained_dqn, transition
+from sac_tutorial.check.lesson_04 import double_estimate, double_value, needed_steps, trained_double_dqn, uniform_bias
 from sac_tutorial.check.records import Verdict, report
 
 __all__ = [
@@ -27,16 +29,26 @@ __all__ = [
     "Misconception",
     "Verdict",
     "discounted_return",
+    "double_estimate",
     "double_q_target",
+    "double_value",
+    "dqn_target",
     "epsilon_greedy",
     "expected_backup",
     "expected_sarsa_value",
+    "needed_steps",
+    "polyak_step",
     "q_learning_target",
     "q_update",
     "report",
+    "semi_gradient_step",
     "solve_policy",
     "state_value",
     "sweeps_needed",
+    "trained_double_dqn",
+    "trained_dqn",
     "trained_expected_sarsa",
+    "transition",
+    "uniform_bias",
     "verdict",
 ]
