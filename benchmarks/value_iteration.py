@@ -19,9 +19,9 @@ from sac_tutorial.mdp import FiniteMDP
 STATES, ACTIONS, OUTCOMES, DISCOUNT = 100_000, 4, 3, 0.95
 
 
-def missing() -> bool:
-    """Whether QuantEcon is not installed."""
-    return importlib.util.find_spec("quantecon") is None
+def missing() -> list[str]:
+    """Return the name of the peer if it is not installed."""
+    return [] if importlib.util.find_spec("quantecon") else ["QuantEcon"]
 
 
 def random_model(states: int) -> FiniteMDP:

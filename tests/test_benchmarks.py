@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import __main__, tabular_learning, value_iteration
-from benchmarks.timing import interleaved
+from benchmarks import __main__, deep_q_learning, tabular_learning, value_iteration
+from benchmarks.timing import in_turns, interleaved
 from sac_tutorial.dynamic_programming import optimal_q
 from sac_tutorial.mdp import FiniteMDP
 
@@ -17,6 +17,11 @@ def test_contestants_take_turns_and_the_first_round_is_not_measured() -> None:
     assert calls == list("abababab")
     assert set(seconds) == {"a", "b"}
     assert all(0 <= each < 1 for each in seconds.values())
+
+
+def test_the_median_of_what_contestants_return_counts() -> None:
+    returned = iter([100.0, 1.0, 9.0, 2.0])
+    assert in_turns({"a": lambda: next(returned)}, repetitions=3) == {"a": 2.0}
 
 
 def test_quantecon_solves_the_same_model() -> None:
@@ -42,7 +47,61 @@ def test_the_plain_loop_learns_what_the_runs_learn() -> None:
     assert (plain[mdp.live].amax(-1) > 0).all()
 
 
-def test_without_quantecon_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(value_iteration, "missing", lambda: True)
-    with pytest.raises(SystemExit, match=r"QuantEcon, which is not installed here.*\[bench\]"):
+@pytest.mark.parametrize("name", ["this package", *deep_q_learning.PEERS])
+def test_every_contestant_has_the_same_network_and_learns_once_from_every_step(name: str) -> None:
+    if name in deep_q_learning.missing():
+        pytest.skip(f"{name} is not installed")
+    contestant = deep_q_learning.Peer(name, seed=0) if name in deep_q_learning.PEERS else deep_q_learning.Ours(2)
+    assert contestant.parameters == (4 + 1) * 64 + (64 + 1) * 64 + (64 + 1) * 2
+    contestant.train(deep_q_learning.WARMUP)
+    assert contestant.updates == 0
+    contestant.train(30)
+    assert contestant.updates == 30
+
+
+class Slacker:
+    """Learns from every second step only."""
+
+    parameters = 4610
+    taken = 0
+
+    @property
+    def updates(self) -> int:
+        return self.taken // 2
+
+    def train(self, steps: int) -> None:
+        self.taken += steps
+
+
+def test_who_does_less_work_is_not_compared() -> None:
+    with pytest.raises(AssertionError, match="slacker took 50 gradient steps in 100 steps"):
+        deep_q_learning.check("slacker", Slacker())
+    small = Slacker()
+    small.parameters = 4000
+    with pytest.raises(AssertionError, match="small learns 4000 parameters instead of 4610"):
+        deep_q_learning.check("small", small)
+
+
+def test_processes_of_a_peer_train_at_once_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "Stable-Baselines3"
+    if name in deep_q_learning.missing():
+        pytest.skip(f"{name} is not installed")
+    monkeypatch.setitem(deep_q_learning.STEPS, 1, 50)
+    with deep_q_learning.processes(name, unmeasured=10) as rate:
+        assert rate() > 0
+
+
+def test_a_process_that_fails_is_noticed() -> None:
+    with (
+        pytest.raises(RuntimeError, match="A process of no such package has failed"),
+        deep_q_learning.processes("no such package"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("absent", [["Stable-Baselines3"], ["QuantEcon", "SBX"]])
+def test_without_a_peer_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, absent: list[str]) -> None:
+    monkeypatch.setattr(value_iteration, "missing", lambda: absent[:1])
+    monkeypatch.setattr(deep_q_learning, "missing", lambda: absent[1:])
+    with pytest.raises(SystemExit, match=rf"with {' and '.join(absent)}, which (is|are) not installed here.*\[bench\]"):
         __main__.main()
