@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol
 
 import torch
@@ -143,7 +144,7 @@ def serve(name: str, seed: int, unmeasured: int, connection: Connection) -> None
     peer = Peer(name, seed)
     check(name, peer)
     peer.train(unmeasured)
-    connection.send(None)
+    connection.send(0.0)
     while True:
         connection.send(stopwatch(partial(peer.train, connection.recv())))
 
@@ -152,9 +153,9 @@ def serve(name: str, seed: int, unmeasured: int, connection: Connection) -> None
 def processes(name: str, unmeasured: int = UNMEASURED) -> Iterator[Callable[[], float]]:
     """Hold a peer's processes ready, as a function that lets all train at once and returns the sum of their steps a second."""
     start = multiprocessing.get_context("spawn")  # a fork would inherit this process's threads, which don't survive it
-    started = []
+    started: list[tuple[SpawnProcess, Connection]] = []
 
-    def answers() -> list[Any]:
+    def answers() -> list[float]:
         try:
             return [connection.recv() for _, connection in started]
         except EOFError:
