@@ -278,6 +278,11 @@ def test_both_networks_begin_alike_and_apart() -> None:
     assert made.updates == 0
 
 
+def test_no_two_runs_begin_alike() -> None:
+    for parameter in DQN(spaces()).online.parameters:
+        assert len({tuple(run.flatten().tolist()) for run in parameter}) == RUNS
+
+
 # Acting
 
 

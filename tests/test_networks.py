@@ -54,7 +54,7 @@ def double(parameters: Parameters) -> Parameters:
 
 def module(network: Network, parameters: Sequence[Tensor], place: tuple[int, ...]) -> nn.Sequential:
     """PyTorch's network with the parameters at one place of the leading axes."""
-    values = [parameter[place].detach() for parameter in parameters]
+    values = [parameter[place].detach().clone() for parameter in parameters]  # PyTorch steps on its own memory
     layers: list[nn.Module] = []
     if isinstance(network, ConvNet):
         channels = network.input_shape[0]
@@ -278,6 +278,7 @@ def test_no_run_feels_what_happens_to_another(name: str, leading: tuple[int, ...
 
     for calm, disturbed in zip(learn(0.0), learn(disturbance), strict=True):
         assert not torch.equal(calm.select(axis, 1), disturbed.select(axis, 1))
+        assert disturbed.select(axis, 1).isnan().any() == (not math.isfinite(disturbance))  # and nothing hides it
         for run in (0, 2):
             assert torch.equal(calm.select(axis, run), disturbed.select(axis, run))
 

@@ -64,6 +64,20 @@ def test_episodes_begin_by_the_start_distribution_at_first_and_later() -> None:
         assert chisquare(counts, mdp.start_probability.numpy() * len(seen)).pvalue > 1e-6
 
 
+def test_each_episode_of_a_run_begins_by_a_draw_of_its_own() -> None:
+    mdp, runs = random_mdp(1, 5, 2, 3, 0.9), 6_000
+    envs = FiniteMDPVectorEnv(mdp, runs)
+    everyone = {"reset_mask": np.ones(runs, dtype=bool)}
+    begins = [envs.reset(seed=0)[0].argmax(-1)]
+    for _ in range(2):
+        envs.step(np.zeros(runs, dtype=np.int64))
+        begins.append(envs.reset(options=everyone)[0].argmax(-1))
+    chance = mdp.start_probability.numpy()
+    for earlier, later in ((0, 1), (1, 2), (0, 2)):
+        pairs = np.bincount(5 * begins[earlier] + begins[later], minlength=25)
+        assert chisquare(pairs, runs * np.outer(chance, chance).ravel()).pvalue > 1e-6
+
+
 def test_a_mask_resets_these_runs_and_leaves_the_others() -> None:
     mdp = gridworld(["S....", ".....", "....G"], discount=0.9)
     envs = FiniteMDPVectorEnv(mdp, RUNS, time_limit=5)
@@ -149,13 +163,14 @@ def test_runs_have_their_own_luck() -> None:
     assert len({tuple(row) for row in seen.tolist()}) == RUNS
 
 
-def test_a_seed_repeats_and_another_does_not() -> None:
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_seed_repeats_and_another_does_not(seed: int) -> None:
     mdp = restless()
     envs = FiniteMDPVectorEnv(mdp, RUNS, time_limit=9)
-    first = trace(mdp, 3, 0, envs)
-    assert np.array_equal(trace(mdp, 3, 0, envs), first)
-    assert np.array_equal(trace(mdp, 3, 0), first)
-    assert np.array_equal(trace(mdp, [3, *[None] * (RUNS - 1)], 0), first)  # of a list of seeds the first counts
+    first = trace(mdp, seed, 0, envs)
+    assert np.array_equal(trace(mdp, seed, 0, envs), first)
+    assert np.array_equal(trace(mdp, seed, 0), first)
+    assert np.array_equal(trace(mdp, [seed, *[None] * (RUNS - 1)], 0), first)  # of a list of seeds the first counts
     assert not np.array_equal(trace(mdp, 4, 0, envs), first)
     assert not np.array_equal(trace(mdp, None, 0, envs), trace(mdp, None, 0, envs))  # without a seed the draws go on
     assert not np.array_equal(trace(mdp, None, 0), trace(mdp, None, 0))  # nor do two unseeded ones repeat each other
