@@ -7,13 +7,18 @@ import math
 from numbers import Integral, Real
 
 
-def positive_integer(name: str, value: object) -> int:
-    """Return `value` as an int ≥ 1, or raise a TypeError or ValueError that names it."""
+def whole_number(name: str, value: object, least: int = 0) -> int:
+    """Return `value` as an int ≥ `least`, or raise a TypeError or ValueError that names it."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number, but is {value!r}.")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, but is {value}.")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, but is {value}.")
     return int(value)
+
+
+def positive_integer(name: str, value: object) -> int:
+    """Return `value` as an int ≥ 1, or raise a TypeError or ValueError that names it."""
+    return whole_number(name, value, least=1)
 
 
 def number(name: str, value: object) -> float:

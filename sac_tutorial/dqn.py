@@ -148,6 +148,11 @@ class DQN:
         """
         with torch.no_grad():
             next_value = self._next_value(batch.next_observation)
+            if next_value.shape != batch.reward.shape:
+                raise ValueError(
+                    f"next_value must return one number for each transition, shape {tuple(batch.reward.shape)}, "
+                    f"but returned the shape {tuple(next_value.shape)}."
+                )
             target = td_target(batch.reward, batch.terminated, next_value, self.settings.discount)
         q = taken_value(self.network(self.online.parameters, batch.observation), batch.action)
         loss = self.loss(q, target)
@@ -190,12 +195,14 @@ class DQN:
             ValueError: for a file that is cut off, of another kind, or from another network; the agent stays as it was.
         """
         found, description = load_tensors(path)
-        if description.get("agent") != "DQN":
+        updates, network = description.get("updates", ""), description.get("network")
+        if description.get("agent") != "DQN" or not updates.isdecimal():
             raise ValueError(f"{path} holds no DQN agent, but {description or 'tensors without a description'}.")
-        if description["network"] != repr(self.network):
-            raise ValueError(f"{path} was saved from {description['network']}, but this agent has {self.network!r}.")
+        if network != repr(self.network):
+            raise ValueError(f"{path} was saved from {network}, but this agent has {self.network!r}.")
         fill(self._tensors(), found, str(path))
-        self.updates = int(description["updates"])
+        self.updates = int(updates)
+        self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=self.updates)
 
     def _tensors(self) -> dict[str, Tensor]:
         both = {"online": self.online.parameters, "target": self.target}
@@ -223,9 +230,13 @@ def _default_network(shape: tuple[int, ...], actions: int) -> Network:
 
 def _arguments(next_value: Callable[..., Tensor]) -> int:
     """How many tensors the function asks for: one (Q̄) or two (Q and Q̄)."""
+    try:
+        parameters = inspect.signature(next_value).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"next_value must be a Python function, but is {next_value!r}.") from error
     asked = [
         parameter
-        for parameter in inspect.signature(next_value).parameters.values()
+        for parameter in parameters
         if parameter.default is parameter.empty
         and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]

@@ -132,8 +132,14 @@ class ConvNet:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "filters", tuple(tuple(layer) for layer in self.filters))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
         if len(self.input_shape) != 3:
             raise ValueError(f"input_shape must be (channels, height, width), but is {self.input_shape}.")
+        for layer in self.filters:
+            if len(layer) != 3:
+                raise ValueError(f"Each of filters must be (channels out, kernel, stride), but one is {layer}.")
         for size in (*self.input_shape, *(size for layer in self.filters for size in layer)):
             positive_integer("every size of a ConvNet", size)
         _ = self._head  # walks through the picture, and checks the MLP's sizes
@@ -183,6 +189,7 @@ class Learnable:
     Args:
         parameters: the tensors to learn, of any shapes.
         learning_rate: η, a number > 0 or a `Linear` schedule over the steps from one to a number ≥ 0.
+        steps: how many have been taken before, for the schedule.
 
     Raises:
         TypeError, ValueError: for a learning rate out of range.
@@ -190,10 +197,10 @@ class Learnable:
     Source: Kingma and Ba (2015), algorithm 1.
     """
 
-    def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule) -> None:
+    def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule, *, steps: int = 0) -> None:
         check_learning_rate(learning_rate)
-        self.parameters = [parameter.detach().clone().requires_grad_() for parameter in parameters]
-        self.learning_rate, self.steps = learning_rate, 0
+        self.parameters = [parameter.requires_grad_() for parameter in frozen_copy(parameters)]
+        self.learning_rate, self.steps = learning_rate, steps
         self.optimiser = torch.optim.Adam(self.parameters, fused=True)
 
     def descend(self, loss: Tensor) -> None:
@@ -203,7 +210,7 @@ class Learnable:
         """
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = gradient.contiguous()  # a fused step reads memory in its order
         self.optimiser.param_groups[0]["lr"] = value_after(self.learning_rate, self.steps)
         self.optimiser.step()
         self.steps += 1
@@ -213,12 +220,12 @@ def check_learning_rate(learning_rate: Schedule) -> None:
     """Raise a TypeError or ValueError unless the rate begins above 0 and never falls below it."""
     first, last = ends(learning_rate)
     positive_number("learning_rate", first)
-    number_in("the last learning_rate", last, 0, math.inf)
+    number_in("the last learning_rate", last, 0, math.inf, open_above=True)
 
 
 def frozen_copy(parameters: Sequence[Tensor]) -> Parameters:
     """Return copies that no gradient reaches: the first target network."""
-    return [parameter.detach().clone() for parameter in parameters]
+    return [parameter.detach().clone(memory_format=torch.contiguous_format) for parameter in parameters]
 
 
 @torch.no_grad()

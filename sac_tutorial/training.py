@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from sac_tutorial._borders import number_in, positive_integer
+from sac_tutorial._borders import number_in, positive_integer, whole_number
 from sac_tutorial.replay import Batch, Replay
 
 
@@ -84,19 +84,21 @@ def train(
         TypeError: for numbers that are none.
         ValueError: for numbers out of range, a warm-up that leaves fewer transitions than one batch, another number of runs
             in agent or replay than there are environments, or environments that reset themselves.
-        EnvironmentFailed: if an observation or a reward is not finite. The message names run and step; nothing of this
-            step is stored, agent and replay stay as they were after the step before.
+        EnvironmentFailed: if an observation or a reward is not finite. The message names run and step; what is not finite is
+            neither stored nor learnt from, agent and replay stay as they were.
 
     Source: Mnih et al. (2015), algorithm 1; Haarnoja et al. (2018), algorithm 1.
     """
     _check(envs, agent, replay, batch_size=batch_size, warmup=warmup)
     observation, _ = envs.reset(seed=seed)
+    _check_finite("The first observation", observation)
     so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
     with tqdm(total=positive_integer("steps", steps), disable=not progress, unit="step") as bar:
         for number in range(1, steps + 1):
             action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
             next_observation, reward, terminated, truncated, _ = envs.step(action)
-            _check_finite(number, next_observation, reward)
+            _check_finite(f"The observation after step {number}", next_observation)
+            _check_finite(f"The reward of step {number}", reward)
             replay.add(observation, action, reward, next_observation, terminated)
             if number > warmup:
                 agent.update(replay.sample(batch_size, agent.generator))
@@ -106,6 +108,7 @@ def train(
             if ended.any():
                 last_return[ended], so_far[ended] = so_far[ended], 0.0
                 observation, _ = envs.reset(options={"reset_mask": ended})
+                _check_finite(f"The first observation of a new episode, after step {number},", observation)
                 bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
             bar.update()
             yield Step(number, ended, last_return.copy())
@@ -114,7 +117,8 @@ def train(
 def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 1.0) -> NDArray[np.float64]:
     """Return the returns of whole episodes in which the agent exploits what it knows, shape (R, episodes).
 
-    All runs play the same episodes, as far as the environment's randomness is concerned, all of them side by side.
+    They are played side by side. Environments of Gymnasium are seeded so that all runs meet the same episodes; those of a
+    FiniteMDP, of which one generator draws for all, are not (its exact values are in `dynamic_programming`).
 
     Args:
         agent: with R runs.
@@ -139,7 +143,7 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
     while playing.any():
         action = agent.exploit(_tensor(observation, agent).view(agent.runs, episodes, *observation.shape[1:]))
         observation, reward, terminated, truncated, _ = envs.step(action.flatten(0, 1).cpu().numpy())
-        total += weight * reward * playing
+        total += np.where(playing, weight * reward, 0.0)
         weight *= discount
         ended = terminated | truncated
         playing &= ~ended
@@ -160,8 +164,7 @@ def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, batch_size: int, wa
             f"an agent of {agent.runs} runs and a replay of {replay.runs}."
         )
     positive_integer("batch_size", batch_size)
-    if warmup:
-        positive_integer("warmup", warmup)
+    whole_number("warmup", warmup)
     stored = min(len(replay) + warmup + 1, replay.capacity)
     if stored < batch_size:
         raise ValueError(
@@ -178,11 +181,11 @@ def _check_autoreset(envs: VectorEnv) -> None:
         )
 
 
-def _check_finite(number: int, observation: NDArray[np.float32], reward: NDArray[np.float64]) -> None:
-    if np.isfinite(observation).all() and np.isfinite(reward).all():
-        return
-    run = next(r for r in range(len(reward)) if not (np.isfinite(observation[r]).all() and np.isfinite(reward[r])))
-    raise EnvironmentFailed(
-        f"In step {number}, the environment of run {run} returned the reward {reward[run]} and the observation "
-        f"{observation[run].tolist()}, which are not all finite. Nothing of this step was stored or learnt from."
-    )
+def _check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
+    finite = np.isfinite(values)
+    if not finite.all():
+        run = int(finite.reshape(len(values), -1).all(1).argmin())
+        raise EnvironmentFailed(
+            f"{what} of run {run} is {values[run].tolist()}, which is not finite. "
+            f"It was neither stored nor learnt from; agent and replay are as they were before."
+        )

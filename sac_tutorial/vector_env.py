@@ -68,7 +68,7 @@ def make_envs(
 
     try:
         envs = SyncVectorEnv([flat] * runs, autoreset_mode=AutoresetMode.DISABLED)
-    except gymnasium.error.Error as error:
+    except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
     observation_shape(envs)
     return envs
@@ -157,7 +157,7 @@ def observation_shape(envs: VectorEnv) -> tuple[int, ...]:
             f"Observations must be arrays (a Box space), but are {space}. "
             f"Wrap the environment in gymnasium.wrappers.FlattenObservation to make one vector of them."
         )
-    return () if isinstance(space, Discrete) else space.shape
+    return space.shape
 
 
 def action_shape(envs: VectorEnv) -> tuple[int, ...]:

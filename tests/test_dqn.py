@@ -570,7 +570,11 @@ def test_files_that_hold_no_agent_are_refused_and_nothing_changes(tmp_path: Path
     refused("holds no DQN agent, but tensors without a description")
     write(path, some, {"agent": "SAC"})
     refused("holds no DQN agent, but .*SAC")
+    write(path, some, {"agent": "DQN", "updates": "5"})
+    refused("was saved from None, but this agent has MLP")
     good = {"agent": "DQN", "network": repr(made.network), "updates": "5"}
+    write(path, some, good | {"updates": "many"})
+    refused("holds no DQN agent")
     write(path, some, good)
     refused("'online.0' the agent has .* the file has nothing")
     tensors = {f"{name}.{i}": torch.zeros_like(t) for name in ("online", "target") for i, t in enumerate(made.target)}
@@ -620,3 +624,37 @@ def test_values_are_learnt_as_they_are_although_every_episode_is_cut_short(next_
     distance = (made.q(torch.eye(mdp.states)) - optimal_q(mdp)).abs().amax((-1, -2))
     # Measured with 200 runs of each kind, of two seeds: median 0.002, largest 0.0072.
     assert distance.max() < 0.05
+
+
+# load() keeps the optimiser's averages, and the place in a schedule of the learning rate, of whatever the agent did before.
+def test_loading_begins_the_optimisers_averages_anew_and_takes_over_the_schedules(tmp_path: Path) -> None:
+    rate = Linear(0.1, 0.0, updates=20)
+
+    def made(seed: int, updates: int) -> DQN:
+        new = DQN(spaces(), DQNSettings(learning_rate=rate), network=MLP(INPUTS, (HIDDEN,), ACTIONS), seed=seed)
+        for step in range(updates):
+            new.update(single(step))
+        return new
+
+    def single(seed: int) -> Batch:
+        return Batch(*(field.float() if field.is_floating_point() else field for field in batch(seed)))
+
+    saved, fresh, used = made(0, 5), made(1, 0), made(2, 9)
+    saved.save(tmp_path / "agent")
+    before = contents(saved)
+    for other in (fresh, used):
+        other.load(tmp_path / "agent")
+        other.update(single(99))
+        step = (other.online.parameters[0].detach() - before[0]).abs()
+        torch.testing.assert_close(step.max(), torch.tensor(rate(5)), rtol=1e-3, atol=0)  # Adam's first step is η
+    assert all(map(torch.equal, contents(fresh), contents(used)))
+
+
+# A value of shape (R, B, 1) broadcasts silently where R = 1 (or R = B): (1, B) against (1, B, 1).
+@pytest.mark.parametrize("runs", [1, RUNS, BATCH])
+def test_a_next_value_of_another_shape_is_refused(runs: int) -> None:
+    made = DQN(spaces(runs), next_value=lambda q: q.amax(-1, keepdim=True))
+    one = batch(runs=runs)
+    single = Batch(*(field.float() if field.is_floating_point() else field for field in one))
+    with pytest.raises(ValueError, match="next_value"):
+        made.update(single)

@@ -48,7 +48,7 @@ def counted(batch: Batch, features: torch.Tensor, run: int, discount: float) -> 
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
-@pytest.mark.parametrize("discount", [0.1, 0.5, 0.95])
+@pytest.mark.parametrize("discount", [0.0, 0.1, 0.5, 0.95])
 def test_it_is_the_optimum_of_the_mdp_that_the_transitions_make(discount: float, shape: tuple[int, ...]) -> None:
     batch, features = stored(0, shape=shape)
     q = empirical_q(batch, features, ACTIONS, discount)
@@ -58,7 +58,7 @@ def test_it_is_the_optimum_of_the_mdp_that_the_transitions_make(discount: float,
 
 
 @FAST
-@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 40), discount=st.floats(0.01, 0.9))
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 40), discount=st.floats(0, 0.9))
 def test_it_is_so_for_any_transitions(seed: int, count: int, discount: float) -> None:
     batch, features = stored(seed, count)
     q = empirical_q(batch, features, ACTIONS, discount)

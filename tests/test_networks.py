@@ -317,6 +317,7 @@ def test_a_learnable_copies_what_it_is_given() -> None:
         (Linear(0.0, 1.0, updates=2), ValueError),
         (Linear(1.0, -1e-9, updates=2), ValueError),
         (Linear(1.0, math.nan, updates=2), ValueError),
+        (Linear(1.0, math.inf, updates=2), ValueError),
     ],
 )
 def test_a_learning_rate_that_is_none_is_refused(rate: Any, error: type[Exception]) -> None:
@@ -384,3 +385,20 @@ def test_a_polyak_rate_out_of_range_is_refused_and_nothing_moves(rate: Any, erro
     with pytest.raises(error, match="rate must"):
         polyak_step(target, online, rate)
     assert [tensor.tolist() for tensor in target] == [[[8, -4]], [2]]
+
+
+@pytest.mark.parametrize("start", [torch.zeros(3, 2), torch.zeros(2, 3).T], ids=["as usual", "transposed"])
+def test_gradients_and_parameters_may_lie_in_memory_as_they_like(start: Tensor) -> None:
+    # Adam with fused=True reads a gradient in the order of memory: an expanded or a transposed one would be misread.
+    slope = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+    for loss in (lambda p: (p * slope).sum(-1), lambda p: (p.T * slope.T.contiguous()).sum(0)):
+        learnable = Learnable([start], 0.5)
+        learnable.descend(loss(learnable.parameters[0]))
+        assert torch.allclose(learnable.parameters[0], -0.5 * slope)
+    learnable = Learnable([start], 0.5)
+    learnable.descend(learnable.parameters[0].sum(-1))  # the gradient is one number, expanded
+    assert torch.allclose(learnable.parameters[0], torch.tensor(-0.5))
+
+
+def test_the_shape_of_a_picture_may_be_a_list() -> None:
+    assert ConvNet([3, 8, 9], [[4, 3, 1]], [5], 2) == ConvNet((3, 8, 9), ((4, 3, 1),), (5,), 2)  # type: ignore[arg-type]

@@ -251,7 +251,7 @@ def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, va
     envs = scripted({2: {10: {field: value}}, 1: {12: {field: value}}})
     replay = Replay(envs, CAPACITY)
     agent, steps = Recorder(), list[Step]()
-    with pytest.raises(EnvironmentFailed, match=rf"In step 11, the environment of run 2 .*{value}") as failure:  # noqa: PT012
+    with pytest.raises(EnvironmentFailed, match=rf"step 11 of run 2 .*{value}") as failure:  # noqa: PT012
         for step in train(envs, agent, replay, steps=STEPS, warmup=6, batch_size=4, progress=False):
             steps.append(step)
     assert isinstance(failure.value, RuntimeError)
@@ -522,3 +522,23 @@ def test_evaluation_refuses_what_makes_no_sense(
 ) -> None:
     with pytest.raises(error, match=message):
         evaluate(Exploiter(), make_envs(Fixed, number), discount=discount)
+
+
+# NaN in the observation of a reset is not looked at.
+def test_a_first_observation_that_is_no_number_stops_the_training_too() -> None:
+    class Begins(Scripted):
+        def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+            seen, info = super().reset(**options)
+            return (np.full(3, np.nan), info) if (self.run, self.episode) == (1, self.bad) else (seen, info)
+
+    for bad, stored in ((0, 0), (1, 2)):  # run 1's second episode begins after step 2
+        run = count()
+        envs = make_envs(lambda run=run: Begins(next(run)), RUNS)
+        for env in envs.envs:  # type: ignore[attr-defined]
+            env.bad = bad
+        replay = Replay(envs, CAPACITY)
+        agent = Recorder(replay=replay)
+        with pytest.raises(EnvironmentFailed, match="run 1"):
+            list(train(envs, agent, replay, steps=STEPS, warmup=0, batch_size=1, progress=False))
+        assert len(replay) == stored
+        assert all(torch.isfinite(seen).all() for seen in agent.seen)
