@@ -31,6 +31,14 @@ def number(name: str, value: object) -> float:
         raise ValueError(f"{name} is too large for a floating-point number.") from error
 
 
+def finite_number(name: str, value: object) -> float:
+    """Return `value` as a finite float, or raise a TypeError or ValueError that names it."""
+    found = number(name, value)
+    if not math.isfinite(found):
+        raise ValueError(f"{name} must be finite, but is {found!r}.")
+    return found
+
+
 def number_in(name: str, value: object, low: float, high: float, *, open_above: bool = False) -> float:
     """Return `value` as a float in [low, high] (or [low, high)), or raise a TypeError or ValueError that names it."""
     found = number(name, value)

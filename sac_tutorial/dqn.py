@@ -9,19 +9,20 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
-from sac_tutorial._borders import number_in, positive_integer, positive_number
+from sac_tutorial._borders import number_in, positive_integer, positive_number, whole_number
 from sac_tutorial.equations import greedy_value, squared_loss, taken_value, td_target
 from sac_tutorial.networks import MLP, Learnable, Network, check_learning_rate, copy_step, frozen_copy, polyak_step
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import fill, load_tensors, save_tensors
 from sac_tutorial.schedule import Linear, Schedule, ends, value_after
-from sac_tutorial.vector_env import observation_shape
+from sac_tutorial.vector_env import action_shape, observation_shape
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,15 @@ class DQN:
         device: where everything is computed.
 
     Attributes:
-        online: θ, learnable, leading axis R.
-        target: θ̄, the same shapes.
+        online: θ, a `Learnable`; its `parameters` have the leading axis R.
+        target: θ̄, a list of tensors of the shapes of `online.parameters`.
         updates: how many there have been.
 
     Raises:
-        TypeError: for continuous actions, observations that are no arrays, or a `next_value` of no or three arguments.
-        ValueError: for a network that doesn't fit the spaces.
+        TypeError: for continuous actions, observations that are no arrays, settings that are none, a seed that is no whole
+            number, or a `next_value` of no or three arguments.
+        ValueError: for a network that doesn't fit the spaces; at the first update, for a `next_value` or a `loss` that returns
+            another shape.
 
     Source: Mnih et al. (2015), algorithm 1; van Hasselt, Guez and Silver (2016), equation 4.
     """
@@ -101,17 +104,20 @@ class DQN:
         seed: int = 0,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.settings, self.loss = settings or DQNSettings(), loss
+        self.settings, self.loss = DQNSettings() if settings is None else settings, loss
+        if not isinstance(self.settings, DQNSettings):
+            raise TypeError(f"settings must be DQNSettings, but is {settings!r}.")
+        shape = observation_shape(envs)
         self.runs, self.actions = envs.num_envs, _number_of_actions(envs)
         self.device = torch.device(device)
-        self.network = network or _default_network(observation_shape(envs), self.actions)
-        if self.network.input_shape != observation_shape(envs) or self.network.outputs != self.actions:
+        self.network = network or _default_network(shape, self.actions)
+        if self.network.input_shape != shape or self.network.outputs != self.actions:
             raise ValueError(
                 f"The network maps {self.network.input_shape} to {self.network.outputs} numbers, "
-                f"but there are observations of shape {observation_shape(envs)} and {self.actions} actions."
+                f"but there are observations of shape {shape} and {self.actions} actions."
             )
-        self.next_value, self._compares = next_value, _arguments(next_value) == 2
-        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.next_value, self._takes_both = next_value, _arguments(next_value) == 2
+        self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
         self.online = Learnable(self.network.initial((self.runs,), self.generator), self.settings.learning_rate)
         self.target = frozen_copy(self.online.parameters)
         self.updates = 0
@@ -125,8 +131,15 @@ class DQN:
 
     @torch.no_grad()
     def q(self, observation: Tensor) -> Tensor:
-        """Return Q(s, ·; θ) of observations (..., B, *observation), those of each run or the same for all: (R, B, actions)."""
-        return self.network(self.online.parameters, observation)
+        """Return Q(s, ·; θ), shape (R, B, actions), of observations (R, B, *observation), or (B, *observation) for all runs.
+
+        Raises:
+            ValueError: for observations of another shape.
+        """
+        shape = self.network.input_shape
+        if observation.shape[-len(shape) :] != shape:
+            raise ValueError(f"Observations must have the shape {shape}, but end in {tuple(observation.shape)}.")
+        return self.network(self.online.parameters, observation.to(self.device))
 
     def exploit(self, observation: Tensor) -> Tensor:
         """Return the greedy actions for observations of shape (R, B, *observation): int64, shape (R, B)."""
@@ -135,9 +148,9 @@ class DQN:
     def explore(self, observation: Tensor) -> Tensor:
         """Return ε-greedy actions, equation (2.9), for observations of shape (R, B, *observation): int64, shape (R, B)."""
         greedy = self.exploit(observation)
-        anyhow = torch.randint(self.actions, greedy.shape, generator=self.generator, device=self.device)
+        random_action = torch.randint(self.actions, greedy.shape, generator=self.generator, device=self.device)
         draw = torch.rand(greedy.shape, generator=self.generator, device=self.device)
-        return torch.where(draw < self.epsilon, anyhow, greedy)
+        return torch.where(draw < self.epsilon, random_action, greedy)
 
     # Learning
 
@@ -148,14 +161,19 @@ class DQN:
         """
         with torch.no_grad():
             next_value = self._next_value(batch.next_observation)
-            if next_value.shape != batch.reward.shape:
+            if not isinstance(next_value, Tensor) or next_value.shape != batch.reward.shape:
+                found = f"the shape {tuple(next_value.shape)}" if isinstance(next_value, Tensor) else repr(next_value)
                 raise ValueError(
                     f"next_value must return one number for each transition, shape {tuple(batch.reward.shape)}, "
-                    f"but returned the shape {tuple(next_value.shape)}."
+                    f"but returned {found}."
                 )
             target = td_target(batch.reward, batch.terminated, next_value, self.settings.discount)
         q = taken_value(self.network(self.online.parameters, batch.observation), batch.action)
         loss = self.loss(q, target)
+        if loss.shape != (self.runs,):
+            raise ValueError(
+                f"loss must return one number a run, shape ({self.runs},), but returned {tuple(loss.shape)}."
+            )
         self.online.descend(loss)
         self.updates += 1
         self._follow()
@@ -163,7 +181,7 @@ class DQN:
 
     def _next_value(self, observation: Tensor) -> Tensor:
         target_q = self.network(self.target, observation)
-        if not self._compares:
+        if not self._takes_both:
             return self.next_value(target_q)
         return self.next_value(self.network(self.online.parameters, observation), target_q)
 
@@ -178,7 +196,7 @@ class DQN:
     def save(self, path: str | Path) -> None:
         """Write both networks and the count of updates to a safetensors file, in one step.
 
-        The optimiser's averages and the replay are not in it: who goes on training from here starts those anew.
+        The optimiser's averages, the generator and the replay are not in it: who goes on training from here starts them anew.
 
         Raises:
             OSError: if the file can't be written.
@@ -211,12 +229,13 @@ class DQN:
 
 def _number_of_actions(envs: VectorEnv) -> int:
     space = envs.single_action_space
-    if not isinstance(space, Discrete) or space.start != 0:
+    if isinstance(space, Box):
         raise TypeError(
-            f"DQN takes a maximum over numbered actions, Discrete(n) from 0 on, but the action space is {space}. "
-            f"Continuous actions need an agent with a policy of its own, such as soft actor-critic."
+            f"DQN takes a maximum over numbered actions, but the action space is {space}: continuous actions need an agent "
+            f"with a policy of its own, such as soft actor-critic."
         )
-    return int(space.n)
+    action_shape(envs)  # refuses what is numbered otherwise
+    return int(cast(Discrete, space).n)
 
 
 def _default_network(shape: tuple[int, ...], actions: int) -> Network:

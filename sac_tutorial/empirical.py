@@ -6,7 +6,7 @@ May import: `equations`, `replay`, `_borders`.
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number_in
+from sac_tutorial._borders import number_in, positive_number
 from sac_tutorial.equations import greedy_value
 from sac_tutorial.replay import Batch
 
@@ -18,7 +18,7 @@ def nearest_state(observation: Tensor, features: Tensor) -> Tensor:
         observation: shape (..., *observation).
         features: what is shown of each state, shape (S, *observation).
     """
-    flat = features.flatten(1)
+    flat = features.flatten(1).to(observation)
     # By differences: the quicker way by products loses small ones between large features.
     distance = torch.cdist(observation.reshape(-1, flat.shape[-1]), flat, compute_mode="donot_use_mm_for_euclid_dist")
     return distance.argmin(-1).view(observation.shape[: 1 - features.dim()])
@@ -40,11 +40,12 @@ def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, t
         float64, shape (R, S, A).
 
     Raises:
-        TypeError, ValueError: for a discount out of range.
+        TypeError, ValueError: for a discount or a tolerance out of range.
 
     Source: the certainty-equivalent model; Sutton and Barto (2018), section 6.3, says so of batch updating.
     """
     number_in("discount", discount, 0, 1, open_above=True)
+    positive_number("tolerance", tolerance)
     states, runs = len(features), len(batch.reward)
     pair = nearest_state(batch.observation, features) * actions + batch.action
     follows = pair * states + nearest_state(batch.next_observation, features)

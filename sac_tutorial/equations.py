@@ -165,7 +165,8 @@ def remaining_error(residual: float, discount: float) -> float:
 def squared_loss(q: Tensor, target: Tensor) -> Tensor:
     """Return the mean of (y − Q(s, a))² over the batch, equation (3.2), one number a run.
 
-    Its gradient is that of (3.3) as long as the target carries none: y is an answer to approach, not a thing to move.
+    A step down its gradient is (3.3), averaged over the batch and with the 2 in η, as long as the target carries none: y is an
+    answer to approach, not a thing to move.
 
     Args:
         q: Q(s, a) of the actions that were taken, shape (..., B).
@@ -174,7 +175,7 @@ def squared_loss(q: Tensor, target: Tensor) -> Tensor:
     Returns:
         The means, shape (...).
 
-    Source: Mnih et al. (2015), equation 2.
+    Source: Mnih et al. (2013), equation 2.
     """
     return (target - q).square().mean(-1)
 
@@ -192,7 +193,7 @@ def huber_loss(q: Tensor, target: Tensor) -> Tensor:
     Returns:
         The means, shape (...).
 
-    Source: Huber (1964), equation 2.6; Mnih et al. (2015), Methods ("error clipping").
+    Source: Huber (1964); Mnih et al. (2015), Methods ("error clipping").
     """
     distance = (target - q).abs()
     return torch.where(distance <= 1, distance.square() / 2, distance - 0.5).mean(-1)

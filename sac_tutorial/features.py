@@ -1,11 +1,12 @@
 """What a network is shown of a state: its place on the drawing, or a picture of the whole drawing.
 
-May import: `mdp`.
+May import: `mdp`, `_borders`.
 """
 
 import torch
 from torch import Tensor
 
+from sac_tutorial._borders import whole_number
 from sac_tutorial.mdp import FiniteMDP
 
 _COLOURS = {"#": (0.25, 0.25, 0.25), "G": (0.0, 0.6, 0.3), "H": (0.9, 0.4, 0.0), "C": (0.9, 0.4, 0.0)}
@@ -28,13 +29,12 @@ def pictures(mdp: FiniteMDP, pixels: int = 4) -> Tensor:
 
     Args:
         mdp: an MDP with a drawing.
-        pixels: edge of one cell; the agent fills all but a margin of one pixel.
+        pixels: edge of one cell, at least 3: the agent fills all but a margin of one pixel.
 
     Raises:
-        ValueError: for an MDP without a drawing, or fewer than 3 pixels.
+        TypeError, ValueError: for an MDP without a drawing, or pixels that are no whole number ≥ 3.
     """
-    if pixels < 3:
-        raise ValueError(f"pixels must be at least 3, a margin of one on each side of the agent, but is {pixels}.")
+    whole_number("pixels", pixels, least=3)
     width = max(map(len, mdp.drawing), default=0)
     cells = [[_COLOURS.get(character, _FLOOR) for character in line.ljust(width, "#")] for line in mdp.drawing]
     places = _places(mdp)

@@ -36,7 +36,7 @@ class Network(Protocol):
         """How many numbers come out for one observation: for a Q-network, the number of actions."""
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
-        """Return random parameters with these leading axes, such as (runs,)."""
+        """Return random parameters with these leading axes, at least one, such as (runs,)."""
 
     def __call__(self, parameters: Parameters, x: Tensor) -> Tensor:
         """Map observations of shape (..., B, *input_shape) to outputs of shape (*leading, B, outputs)."""
@@ -81,6 +81,8 @@ class MLP:
         """Check the sizes."""
         positive_integer("inputs", self.inputs)
         positive_integer("outputs", self.outputs)
+        if not isinstance(self.hidden, Sequence):
+            raise TypeError(f"hidden must be several widths, such as (64, 64), but is {self.hidden!r}.")
         object.__setattr__(self, "hidden", tuple(positive_integer("hidden", width) for width in self.hidden))
 
     @property
@@ -134,7 +136,6 @@ class ConvNet:
         """Check the sizes."""
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "filters", tuple(tuple(layer) for layer in self.filters))
-        object.__setattr__(self, "hidden", tuple(self.hidden))
         if len(self.input_shape) != 3:
             raise ValueError(f"input_shape must be (channels, height, width), but is {self.input_shape}.")
         for layer in self.filters:
@@ -142,7 +143,9 @@ class ConvNet:
                 raise ValueError(f"Each of filters must be (channels out, kernel, stride), but one is {layer}.")
         for size in (*self.input_shape, *(size for layer in self.filters for size in layer)):
             positive_integer("every size of a ConvNet", size)
-        _ = self._head  # walks through the picture, and checks the MLP's sizes
+        object.__setattr__(
+            self, "hidden", self._head.hidden
+        )  # the head walks through the picture and checks its own sizes
 
     @property
     def _head(self) -> MLP:

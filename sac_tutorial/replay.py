@@ -53,20 +53,21 @@ class Replay:
     """
 
     def __init__(self, envs: VectorEnv, capacity: int, *, device: str | torch.device = "cpu") -> None:
+        self.observation_shape, self.action_shape = observation_shape(envs), action_shape(envs)
         self.runs, self.capacity = envs.num_envs, positive_integer("capacity", capacity)
         self.device = torch.device(device)
-        self.observation_shape, self.action_shape = observation_shape(envs), action_shape(envs)
         self.numbered = not isinstance(envs.single_action_space, Box)
         observation, action = int(np.prod(self.observation_shape)), int(np.prod(self.action_shape))
         self._widths = (observation, observation, action, 1, 1)
         width = sum(self._widths)
         self._check_memory(4 * self.runs * self.capacity * width)
         self._storage = torch.zeros(self.runs, self.capacity, width, device=self.device)
-        self._row = np.zeros(
-            (self.runs, width), dtype=np.float32
-        )  # written in NumPy, where environments speak; moved at once
-        self._fields = np.split(self._row, np.cumsum(self._widths)[:-1], axis=1)
-        self._first = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(-1)
+        # One step of all runs is written in NumPy, where environments speak, and moved at once: `fields` are views of it.
+        self._row = np.zeros((self.runs, width), dtype=np.float32)
+        shapes = (self.observation_shape, self.observation_shape, self.action_shape, (), ())
+        parts = np.split(self._row, np.cumsum(self._widths)[:-1], axis=1)
+        self._fields = [part.reshape(self.runs, *shape) for part, shape in zip(parts, shapes, strict=True)]
+        self._offset = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(-1)
         self._size = self._position = 0
 
     def _check_memory(self, asked: int) -> None:
@@ -103,7 +104,7 @@ class Replay:
         """
         values = (observation, next_observation, action, reward, terminated)
         for field, value in zip(self._fields, values, strict=True):
-            field[:] = np.reshape(value, field.shape)
+            field[...] = value
         self._storage[:, self._position] = torch.from_numpy(self._row)
         self._position = (self._position + 1) % self.capacity
         self._size = min(self._size + 1, self.capacity)
@@ -116,22 +117,23 @@ class Replay:
             generator: source of the randomness, on the device of the replay; draws for all runs at once.
 
         Raises:
-            ValueError: if fewer than `batch_size` transitions are stored.
+            TypeError: for a batch size that is no whole number.
+            ValueError: for one below 1, or if fewer transitions are stored.
         """
-        if self._size < batch_size:
+        if self._size < positive_integer("batch_size", batch_size):
             raise ValueError(
                 f"A batch of {batch_size} was asked for, but only {self._size} transitions of each run are stored."
             )
         index = torch.randint(self._size, (self.runs, batch_size), generator=generator, device=self.device)
-        return self._rows((index + self._first).flatten(), batch_size)
+        return self._rows((index + self._offset).flatten(), batch_size)
 
     def stored(self) -> Batch:
         """Return everything that is stored, oldest first, as one batch of len(replay) transitions a run."""
         order = torch.arange(self._position - self._size, self._position, device=self.device) % self.capacity
-        return self._rows((order + self._first).flatten(), self._size)
+        return self._rows((order + self._offset).flatten(), self._size)
 
     def _rows(self, index: Tensor, count: int) -> Batch:
-        rows = self._storage.flatten(0, 1).index_select(0, index).view(self.runs, count, -1)
+        rows = self._storage.flatten(0, 1).index_select(0, index).view(self.runs, count, sum(self._widths))
         observation, next_observation, action, reward, terminated = torch.split(rows, list(self._widths), -1)
         return Batch(
             observation.reshape(self.runs, count, *self.observation_shape),

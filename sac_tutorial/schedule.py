@@ -5,7 +5,7 @@ May import: `_borders`.
 
 from dataclasses import dataclass
 
-from sac_tutorial._borders import number, positive_integer
+from sac_tutorial._borders import finite_number, positive_integer
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Linear:
         updates: ≥ 1.
 
     Raises:
-        TypeError, ValueError: for what is no number, or fewer than 1 update.
+        TypeError, ValueError: for what is no finite number, or fewer than 1 update.
     """
 
     first: float
@@ -27,13 +27,13 @@ class Linear:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        number("first", self.first)
-        number("last", self.last)
+        finite_number("first", self.first)
+        finite_number("last", self.last)
         positive_integer("updates", self.updates)
 
     def __call__(self, done: int) -> float:
         """Return the value after `done` updates, ≥ 0."""
-        return self.first + min(done / self.updates, 1.0) * (self.last - self.first)
+        return self.last if done >= self.updates else self.first + done / self.updates * (self.last - self.first)
 
 
 Schedule = float | Linear

@@ -1,8 +1,8 @@
 """The one off-policy loop: act, store, update; and the evaluation of what was learnt.
 
-An agent here is whatever can `explore`, `exploit` and `update`. The loop does not know which one it trains.
+An agent here is whatever can `explore` and `update`, and for an evaluation `exploit`. The loop does not know which it trains.
 
-May import: `replay`, `_borders`. Environments come from `vector_env`, agents from their own files.
+May import: `replay`, `vector_env`, `_borders`. Environments come from `vector_env`, agents from their own files.
 """
 
 from collections.abc import Iterator
@@ -17,20 +17,26 @@ from tqdm import tqdm
 
 from sac_tutorial._borders import number_in, positive_integer, whole_number
 from sac_tutorial.replay import Batch, Replay
+from sac_tutorial.vector_env import observation_shape
 
 
-class Agent(Protocol):
-    """What the loop needs of an agent of R runs; observations (R, B, *observation), actions (R, B) or (R, B, *action)."""
+class Player(Protocol):
+    """What `evaluate` needs of R runs; observations (R, B, *observation), actions (R, B) or (R, B, *action)."""
 
     runs: int
     device: torch.device
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        """Return the best actions that are known."""
+
+
+class Agent(Player, Protocol):
+    """What the loop needs besides."""
+
     generator: torch.Generator
 
     def explore(self, observation: Tensor) -> Tensor:
         """Return actions to learn from."""
-
-    def exploit(self, observation: Tensor) -> Tensor:
-        """Return the best actions that the agent knows."""
 
     def update(self, batch: Batch) -> Tensor:
         """Learn from one batch a run; return the losses, shape (R,)."""
@@ -59,7 +65,7 @@ def train(
     steps: int,
     warmup: int,
     batch_size: int,
-    seed: int | None = 0,
+    seed: int | list[int] | None = 0,
     progress: bool = True,
 ) -> Iterator[Step]:
     """Train an agent: in each step every run acts once, stores what happened, and learns once from its own batch.
@@ -72,28 +78,31 @@ def train(
         agent: with as many runs.
         replay: with as many runs.
         steps: steps to take in each run, ≥ 1.
-        warmup: steps before the first update, ≥ 0.
+        warmup: steps before the first update, ≥ 0; with `warmup` ≥ `steps`, the replay is filled and nothing learnt.
         batch_size: transitions of each run in one update, ≥ 1.
-        seed: of the environments; None to go on with their present generators.
+        seed: of the environments (run r gets `seed` + r), or a list of them; None to go on with their present generators.
         progress: whether to show a bar.
 
     Yields:
         A `Step` after every step.
 
-    Raises:
+    Raises (at the first `next`):
         TypeError: for numbers that are none.
         ValueError: for numbers out of range, a warm-up that leaves fewer transitions than one batch, another number of runs
-            in agent or replay than there are environments, or environments that reset themselves.
+            in agent or replay than there are environments, observations of another shape than the replay's, another device,
+            or environments that reset themselves or hand out one array again and again.
         EnvironmentFailed: if an observation or a reward is not finite. The message names run and step; what is not finite is
-            neither stored nor learnt from, agent and replay stay as they were.
+            neither stored nor learnt from.
 
     Source: Mnih et al. (2015), algorithm 1; Haarnoja et al. (2018), algorithm 1.
     """
-    _check(envs, agent, replay, batch_size=batch_size, warmup=warmup)
-    observation, _ = envs.reset(seed=seed)
+    _check(envs, agent, replay, steps=steps, batch_size=batch_size, warmup=warmup)
+    if not isinstance(seed, list | None):
+        whole_number("seed", seed)
+    observation, _ = envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
     _check_finite("The first observation", observation)
     so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
-    with tqdm(total=positive_integer("steps", steps), disable=not progress, unit="step") as bar:
+    with tqdm(total=steps, disable=not progress, unit="step") as bar:
         for number in range(1, steps + 1):
             action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
             next_observation, reward, terminated, truncated, _ = envs.step(action)
@@ -114,7 +123,7 @@ def train(
             yield Step(number, ended, last_return.copy())
 
 
-def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 1.0) -> NDArray[np.float64]:
+def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float = 1.0) -> NDArray[np.float64]:
     """Return the returns of whole episodes in which the agent exploits what it knows, shape (R, episodes).
 
     They are played side by side. Environments of Gymnasium are seeded so that all runs meet the same episodes; those of a
@@ -131,7 +140,8 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
             no multiple of the agent's runs.
     """
     number_in("discount", discount, 0, 1)
-    _check_autoreset(envs)
+    whole_number("seed", seed)
+    _check_envs(envs)
     if envs.num_envs % agent.runs:
         raise ValueError(
             f"envs must be a multiple of the agent's {agent.runs} runs, one for each episode of each, but are {envs.num_envs}."
@@ -139,10 +149,13 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
     episodes = envs.num_envs // agent.runs
     seeds = [seed + episode for _ in range(agent.runs) for episode in range(episodes)]
     observation, _ = envs.reset(seed=seeds)  # type: ignore[arg-type]  # SyncVectorEnv takes lists, and says so
-    total, weight, playing = np.zeros(envs.num_envs), 1.0, np.ones(envs.num_envs, dtype=np.bool_)
+    total, weight, playing, number = np.zeros(envs.num_envs), 1.0, np.ones(envs.num_envs, dtype=np.bool_), 0
     while playing.any():
+        number += 1
         action = agent.exploit(_tensor(observation, agent).view(agent.runs, episodes, *observation.shape[1:]))
         observation, reward, terminated, truncated, _ = envs.step(action.flatten(0, 1).cpu().numpy())
+        _check_finite(f"The observation after step {number}", observation)
+        _check_finite(f"The reward of step {number}", reward)
         total += np.where(playing, weight * reward, 0.0)
         weight *= discount
         ended = terminated | truncated
@@ -152,17 +165,24 @@ def evaluate(agent: Agent, envs: VectorEnv, *, seed: int = 0, discount: float = 
     return total.reshape(agent.runs, episodes)
 
 
-def _tensor(observation: NDArray[np.float32], agent: Agent) -> Tensor:
+def _tensor(observation: NDArray[np.float32], agent: Player) -> Tensor:
     return torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
 
 
-def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, batch_size: int, warmup: int) -> None:
-    _check_autoreset(envs)
+def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_size: int, warmup: int) -> None:
+    _check_envs(envs)
+    positive_integer("steps", steps)
     if not envs.num_envs == agent.runs == replay.runs:
         raise ValueError(
             f"Each run needs its own environment and its own part of the replay, but there are {envs.num_envs} environments, "
             f"an agent of {agent.runs} runs and a replay of {replay.runs}."
         )
+    if observation_shape(envs) != replay.observation_shape:
+        raise ValueError(
+            f"The replay holds observations of shape {replay.observation_shape}, but these have {observation_shape(envs)}."
+        )
+    if agent.device.type != replay.device.type:
+        raise ValueError(f"Agent and replay must be on one device, but are on {agent.device} and {replay.device}.")
     positive_integer("batch_size", batch_size)
     whole_number("warmup", warmup)
     stored = min(len(replay) + warmup + 1, replay.capacity)
@@ -173,12 +193,14 @@ def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, batch_size: int, wa
         )
 
 
-def _check_autoreset(envs: VectorEnv) -> None:
+def _check_envs(envs: VectorEnv) -> None:
     if envs.metadata.get("autoreset_mode") is not AutoresetMode.DISABLED:
         raise ValueError(
             "envs must not reset themselves, since the last observation of an episode would be lost: "
             "make them with make_envs, or with autoreset_mode=AutoresetMode.DISABLED."
         )
+    if not getattr(envs, "copy", True):
+        raise ValueError("envs must hand out new arrays: with copy=False, an observation changes with the next step.")
 
 
 def _check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
@@ -186,6 +208,5 @@ def _check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) 
     if not finite.all():
         run = int(finite.reshape(len(values), -1).all(1).argmin())
         raise EnvironmentFailed(
-            f"{what} of run {run} is {values[run].tolist()}, which is not finite. "
-            f"It was neither stored nor learnt from; agent and replay are as they were before."
+            f"{what} of run {run} is {values[run].tolist()}, which is not finite. It was neither stored nor learnt from."
         )

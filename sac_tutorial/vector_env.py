@@ -70,6 +70,8 @@ def make_envs(
         envs = SyncVectorEnv([flat] * runs, autoreset_mode=AutoresetMode.DISABLED)
     except (gymnasium.error.Error, ImportError) as error:
         raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
+    if len({id(env.unwrapped) for env in envs.envs}) < runs:
+        raise ValueError("The function must make a new environment at each call, but it returns the same one again.")
     observation_shape(envs)
     return envs
 
@@ -98,7 +100,9 @@ class FiniteMDPVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArr
         self, mdp: FiniteMDP, num_envs: int, *, features: Tensor | None = None, time_limit: int | None = None
     ) -> None:
         self.mdp, self.num_envs = mdp, positive_integer("num_envs", num_envs)
-        self.features = torch.eye(mdp.states) if features is None else features.to(torch.float32)
+        self.features = (
+            torch.eye(mdp.states) if features is None else torch.as_tensor(features, dtype=torch.float32, device="cpu")
+        )
         if self.features.dim() < 2 or len(self.features) != mdp.states or not self.features.isfinite().all():
             raise ValueError(
                 f"features must be finite and have the shape ({mdp.states}, ...), one entry a state, "
@@ -137,6 +141,10 @@ class FiniteMDPVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArr
         self, actions: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Draw one outcome in every run."""
+        if np.shape(actions) != (self.num_envs,) or np.min(actions) < 0 or np.max(actions) >= self.mdp.actions:
+            raise ValueError(
+                f"actions must be {self.num_envs} whole numbers in [0, {self.mdp.actions}), but are {actions}."
+            )
         self.state, reward, terminated = self.mdp.sample(self.state, torch.as_tensor(actions), self.generator)
         # Drawn at every step and for all, used by those who begin anew: no run's luck depends on when another one ends.
         self._begin = self.mdp.start(self.num_envs, self.generator)
@@ -151,6 +159,8 @@ class FiniteMDPVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArr
 
 def observation_shape(envs: VectorEnv) -> tuple[int, ...]:
     """Return the shape of one observation, or raise a TypeError that says what would fit."""
+    if not isinstance(envs, VectorEnv):
+        raise TypeError(f"envs must be environments side by side, as make_envs(id, runs) makes them, but is {envs!r}.")
     space = envs.single_observation_space
     if not isinstance(space, Box):
         raise TypeError(

@@ -439,13 +439,13 @@ def test_settings_at_the_edge_are_allowed() -> None:
 
 
 def test_continuous_actions_are_refused_with_the_agent_that_takes_them() -> None:
-    with pytest.raises(TypeError, match=r"Discrete\(n\).*Box.*[Cc]ontinuous actions need .* soft actor-critic"):
+    with pytest.raises(TypeError, match=r"Box.*continuous actions need .* soft actor-critic"):
         DQN(make_envs("Pendulum-v1", 2))
 
 
 @pytest.mark.parametrize("action", [MultiDiscrete([2, 3]), Discrete(3, start=1)])
 def test_actions_that_are_not_numbered_from_0_are_refused(action: Space[Any]) -> None:
-    with pytest.raises(TypeError, match="maximum over numbered actions"):
+    with pytest.raises(TypeError, match="Actions must be numbered"):
         DQN(spaces(action=action))
 
 
@@ -658,3 +658,39 @@ def test_a_next_value_of_another_shape_is_refused(runs: int) -> None:
     single = Batch(*(field.float() if field.is_floating_point() else field for field in one))
     with pytest.raises(ValueError, match="next_value"):
         made.update(single)
+
+
+@pytest.mark.parametrize(
+    "wrong", [nn.functional.mse_loss, lambda q, y: (q - y).square(), lambda q, y: (q - y).square().sum()]
+)
+def test_a_loss_that_is_not_one_number_a_run_is_refused(wrong: Callable[..., Tensor]) -> None:
+    made = DQN(spaces(), loss=wrong)
+    with pytest.raises(ValueError, match=r"loss must return one number a run, shape \(3,\)"):
+        made.update(Batch(*(field.float() if field.is_floating_point() else field for field in batch())))
+
+
+@pytest.mark.parametrize("wrong", [lambda q: q.max(-1), lambda q: q.tolist()])
+def test_a_next_value_that_is_no_tensor_is_refused(wrong: Callable[..., Any]) -> None:
+    made = DQN(spaces(), next_value=wrong)
+    with pytest.raises(ValueError, match="next_value must return one number for each transition"):
+        made.update(Batch(*(field.float() if field.is_floating_point() else field for field in batch())))
+
+
+def test_observations_of_another_environment_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"must have the shape \(4,\), but end in \(3, 5, 6\)"):
+        DQN(spaces()).q(torch.zeros(RUNS, BATCH, 6))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: DQN(gymnasium.make("CartPole-v1")), "envs must be environments side by side"),  # type: ignore[arg-type]
+        (lambda: DQN(spaces(), {"discount": 0.9}), "settings must be DQNSettings"),  # type: ignore[arg-type]
+        (lambda: DQN(spaces(), seed=0.5), "seed must be a whole number"),  # type: ignore[arg-type]
+        (lambda: DQN(spaces(), next_value=torch.max), "next_value must be a Python function"),
+        (lambda: MLP(4, 64, 2), "hidden must be several widths"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_is_of_the_wrong_kind_gets_a_sentence(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -316,8 +316,6 @@ def test_a_learnable_copies_what_it_is_given() -> None:
         ("1", TypeError),
         (Linear(0.0, 1.0, updates=2), ValueError),
         (Linear(1.0, -1e-9, updates=2), ValueError),
-        (Linear(1.0, math.nan, updates=2), ValueError),
-        (Linear(1.0, math.inf, updates=2), ValueError),
     ],
 )
 def test_a_learning_rate_that_is_none_is_refused(rate: Any, error: type[Exception]) -> None:

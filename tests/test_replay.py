@@ -284,5 +284,16 @@ def test_spaces_that_fit_no_row_are_refused(
 def test_a_field_of_another_size_is_refused(field: int) -> None:
     values = list(transition(0))
     values[field] = np.concatenate([values[field], values[field][:1]])
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(ValueError, match="broadcast"):
         Replay(spaces(), CAPACITY).add(*values)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5])
+def test_a_batch_of_no_size_is_refused(size: Any) -> None:
+    replay = Replay(make_envs("CartPole-v1", 2), 10)
+    with pytest.raises((TypeError, ValueError), match="batch_size must be"):
+        replay.sample(size, torch.Generator())
+
+
+def test_an_empty_replay_holds_an_empty_batch() -> None:
+    assert Replay(make_envs("CartPole-v1", 2), 10).stored().observation.shape == (2, 0, 4)

@@ -1,5 +1,6 @@
 """Schedules: straight lines, and numbers that stay."""
 
+import math
 from typing import Any
 
 import pytest
@@ -40,3 +41,14 @@ def test_ends_are_the_first_and_the_last_value() -> None:
 def test_what_makes_no_line_is_refused(arguments: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         Linear(*arguments)
+
+
+@pytest.mark.parametrize("end", [math.inf, -math.inf, math.nan])
+def test_a_line_ends_at_finite_numbers(end: float) -> None:
+    for ends_at in ((end, 1.0), (1.0, end)):
+        with pytest.raises(ValueError, match="must be finite"):
+            Linear(*ends_at, updates=3)
+
+
+def test_a_line_ends_exactly_at_its_last_number() -> None:
+    assert Linear(1.0, 0.05, updates=5_000)(5_000) == 0.05

@@ -542,3 +542,40 @@ def test_a_first_observation_that_is_no_number_stops_the_training_too() -> None:
             list(train(envs, agent, replay, steps=STEPS, warmup=0, batch_size=1, progress=False))
         assert len(replay) == stored
         assert all(torch.isfinite(seen).all() for seen in agent.seen)
+
+
+def test_an_evaluation_stops_at_what_is_no_number() -> None:
+    def rewarded(nothing: float) -> gymnasium.Env[Any, Any]:
+        return gymnasium.wrappers.TransformReward(gymnasium.make("CartPole-v1"), lambda reward: nothing * float(reward))
+
+    def seen(nothing: float) -> gymnasium.Env[Any, Any]:
+        env = gymnasium.make("CartPole-v1")
+        return gymnasium.wrappers.TransformObservation(env, lambda four: nothing * four, env.observation_space)
+
+    for make, what in ((rewarded, "reward of step 1"), (seen, "observation after step 1")):
+        envs = make_envs(lambda make=make: make(np.nan), RUNS)
+        with pytest.raises(EnvironmentFailed, match=f"{what} of run 0 .* not finite"):
+            evaluate(DQN(envs), envs)
+
+
+def test_environments_that_hand_out_the_same_array_are_refused() -> None:
+    envs = gymnasium.make_vec(
+        "CartPole-v1", RUNS, "sync", vector_kwargs={"copy": False, "autoreset_mode": AutoresetMode.DISABLED}
+    )
+    with pytest.raises(ValueError, match="copy=False"):
+        next(train(envs, DQN(envs), Replay(envs, 10), steps=1, warmup=0, batch_size=1, progress=False))
+
+
+def test_a_replay_of_other_observations_is_refused() -> None:
+    envs, others = make_envs("CartPole-v1", RUNS), make_envs("Acrobot-v1", RUNS)
+    with pytest.raises(ValueError, match=r"holds observations of shape \(6,\), but these have \(4,\)"):
+        next(train(envs, DQN(envs), Replay(others, 10), steps=1, warmup=0, batch_size=1, progress=False))
+
+
+@pytest.mark.parametrize("changed", [{"steps": 0}, {"batch_size": 0}, {"warmup": -1}, {"warmup": None}, {"seed": 0.5}])
+def test_numbers_that_make_no_training_are_refused_before_anything_is_reset(changed: dict[str, Any]) -> None:
+    (name,) = changed
+    envs = make_envs("CartPole-v1", RUNS)
+    numbers: dict[str, Any] = {"steps": 1, "warmup": 0, "batch_size": 1, "seed": 0, "progress": False} | changed
+    with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
+        next(train(envs, DQN(envs), Replay(envs, 10), **numbers))

@@ -347,3 +347,17 @@ def test_action_spaces_have_a_shape_or_are_refused() -> None:
         action_shape(make_envs(lambda: Spaces(action=MultiDiscrete([2, 2])), 2))
     with pytest.raises(TypeError, match="numbered from 0, but from 2 on"):
         action_shape(make_envs(lambda: Spaces(action=Discrete(5, start=2)), 2))
+
+
+def test_one_environment_for_all_runs_is_refused() -> None:
+    one = gymnasium.make("CartPole-v1")
+    with pytest.raises(ValueError, match="must make a new environment at each call"):
+        make_envs(lambda: one, 2)
+
+
+@pytest.mark.parametrize("actions", [[0, 4], [-1, 0], [0], [[0, 1]]])
+def test_actions_that_a_finite_mdp_does_not_have_are_refused(actions: list[Any]) -> None:
+    envs = make_envs(gridworld(["S.G"], discount=0.9), 2)
+    envs.reset(seed=0)
+    with pytest.raises(ValueError, match=r"actions must be 2 whole numbers in \[0, 4\)"):
+        envs.step(np.array(actions))

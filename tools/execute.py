@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     os.environ.pop("MPLBACKEND", None)  # kernels inherit it, and any backend but their own would swallow the figures
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in the root conftest.py, which says why
     try:
         with tqdm(paths, desc="notebooks", unit="notebook") as progress:
             done = {path: execute(path) for path in progress}
