@@ -626,6 +626,12 @@ def by_autograd_of(loss):
     return step
 
 
+def with_the_mean_for_the_sum(w, f, a, y, n):
+    new, run = w.clone(), torch.arange(len(w))
+    new[run, a] += n * (y - (w[run, a] * f).mean(-1)).unsqueeze(-1) * f
+    return new
+
+
 def judged(q_select, q_evaluate):
     return q_evaluate.gather(-1, q_select.argmax(-1, keepdim=True)).squeeze(-1)
 
@@ -770,6 +776,12 @@ STUDENTS = {
     "2.2 four actions": (check.epsilon_greedy, four_actions_always, ["must return actions 0 … 2, but has others"], []),
     "2.2 seeds": (check.epsilon_greedy, seeds_anew, ["it must not seed a generator"], ["1 − ε", LEAST]),
     "2.2 values": (check.epsilon_greedy, best_value, ["as argmax gives them, while max gives values"], ["dtype="]),
+    "2.2 int32": (
+        check.epsilon_greedy,
+        lambda q, e, g: from_probabilities(q, e, g).int(),
+        ["must return int64 numbers, but it returns int32."],
+        ["argmax"],
+    ),
     "2.3 copy": (
         check.q_update,
         at_the_visited(changes_a_copy),
@@ -874,6 +886,30 @@ STUDENTS = {
         ["a quarter of the way from 3 to 7"],
         [LEAST],
     ),
+    "3.1 mean in Q": (
+        check.semi_gradient_step,
+        with_the_mean_for_the_sum,
+        ["is the mean of features times weights", "(3.1) has a Σ"],
+        [LEAST, "a quarter of the way"],
+    ),
+    "3.1 sign and 2": (
+        check.semi_gradient_step,
+        lambda w, f, a, y, n: 2 * w - by_autograd_of(lambda e: (e**2).sum())(w, f, a, y, n),
+        ["twice as long and leads away from the target"],
+        [LEAST, "a quarter of the way"],
+    ),
+    "3.2 squeeze": (
+        check.dqn_target,
+        lambda r, d, o, t, g: (r + g * ~d * t.detach().amax(-1)).squeeze(),
+        ["Where two runs stand in front of a batch of one", "squeeze() removes every axis of length 1"],
+        ["on the last axis, whatever"],
+    ),
+    "3.2 detach_": (
+        check.dqn_target,
+        lambda r, d, o, t, g: r + g * ~d * t.detach_().amax(-1),
+        ["your function changes target_next_q", "whose name ends in _"],
+        ["an answer to approach"],
+    ),
     "3.2 1 − d": (
         check.dqn_target,
         lambda r, d, o, t, g: r + g * (1 - d) * t.detach().amax(-1),
@@ -931,8 +967,26 @@ STUDENTS = {
     "3.3 d as numbers": (
         check.transition,
         lambda s, a, r, n, b, d, c: (s, a, r, n, d.float()),
-        ["for d, your function must return bool"],
+        ["for d, your function must return truths (torch.bool), but it returns float32"],
+        [LEAST, "bool numbers"],
+    ),
+    "3.3 s′ before r": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a, n, r, d),
+        ["Your s′ stands before your r"],
         [LEAST],
+    ),
+    "3.3 r before a": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, r, a, n, d),
+        ["for a, your function must return int64 numbers", "Your r stands before your a"],
+        [LEAST, "argmax"],
+    ),
+    "3.3 a as numbers": (
+        check.transition,
+        lambda s, a, r, n, b, d, c: (s, a.double(), r, n, d),
+        ["for a, your function must return int64 numbers, but it returns float64."],
+        [LEAST, "Your r stands before", "argmax"],
     ),
     "3.3 column": (
         check.transition,
@@ -976,6 +1030,24 @@ STUDENTS = {
         ["what you return carries a gradient", "cuts the tie"],
         [LEAST],
     ),
+    "3.4 detach_": (
+        check.polyak_step,
+        lambda t, o, r: (1 - r) * t + r * o.detach_(),
+        ["your function changes online", "whose name ends in _"],
+        ["every earlier θ"],
+    ),
+    "3.4 step not added": (
+        check.polyak_step,
+        lambda t, o, r: r * (o - t),
+        ["You return the step itself"],
+        ["A quarter of the new"],
+    ),
+    "3.4 brackets": (
+        check.polyak_step,
+        lambda t, o, r: 1 - r * t + r * o.detach(),
+        ["where are the brackets?"],
+        [LEAST, "A quarter of the new"],
+    ),
     "3.4 stands still": (check.polyak_step, lambda t, o, r: t, ["A quarter of the new"], [LEAST]),
     "4.1 .item()": (
         check.uniform_bias,
@@ -987,6 +1059,12 @@ STUDENTS = {
         check.uniform_bias,
         lambda m, e, g: g * e * (m - 1) / (m + 1) / (1 - g),
         ["is there a division by 0?", "added up over a whole future"],
+        [LEAST],
+    ),
+    "4.1 whole future after γ": (
+        check.uniform_bias,
+        lambda m, e, g: g / (1 - g) * e * (m - 1) / (m + 1),
+        ["ZeroDivisionError", "You divide by 1 − γ"],
         [LEAST],
     ),
     "4.1 whole division": (
@@ -1013,6 +1091,12 @@ STUDENTS = {
         lambda o, t: t[torch.arange(len(t)), o.argmax(-1)],
         ["torch.gather(-1, …) picks one for each row"],
         ["squeeze()"],
+    ),
+    "4.2 smallest of the tied": (
+        check.double_value,
+        lambda o, t: torch.where((o == o.amax(-1, keepdim=True)).sum(-1) > 1, t.amin(-1) - 1, judged(o, t)),
+        ["Either of the two may be chosen, and here the target network says the same of both"],
+        [LEAST, "only one of them"],
     ),
     "4.2 all tied": (
         check.double_value,
@@ -1049,6 +1133,30 @@ STUDENTS = {
         lambda g, r, t: next(k for k in range(9_999) if g**k * r <= t),
         ["what is the sum of them?"],
         [LEAST],
+    ),
+    "4.4 sign": (
+        check.needed_steps,
+        lambda g, r, t: math.ceil(math.log(t * (1 - g) / r) / -math.log(g)),
+        ["is negative where there is something to play"],
+        ["count by hand"],
+    ),
+    "4.4 sign, clamped": (
+        check.needed_steps,
+        lambda g, r, t: max(0, math.ceil(math.log(r / (t * (1 - g)), g))),
+        ["has 0 hidden a wrong sign?"],
+        [LEAST, "count by hand"],
+    ),
+    "4.4 never plays": (
+        check.needed_steps,
+        lambda g, r, t: next(k for k in range(9_999) if g**k * r / (1 - g) >= min(t, r)),
+        [LEAST, "In a loop: when does it stop?"],
+        ["count by hand"],
+    ),
+    "4.4 size of the logarithm": (
+        check.needed_steps,
+        lambda g, r, t: abs(math.ceil(math.log(t * (1 - g) / r) / math.log(g))),
+        ["Where the tolerance is larger than all that can come (you: 3,", "nobody can play a negative number"],
+        [LEAST, "1/(1 − γ) steps"],
     ),
     "4.4 below": (
         check.needed_steps,
@@ -1236,6 +1344,41 @@ def test_a_network_that_ends_nowhere_is_told_where_to_look():
 )
 def test_a_network_is_not_trained_on_what_is_no_value(answer, sentence):
     assert sentence in flat(check.trained_dqn(answer).text)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda o, t: judged(t, o), lambda o, t: torch.minimum(o.amax(-1), t.amax(-1))],
+    ids=["roles swapped", "smaller maximum"],
+)
+def test_what_is_not_dqn_is_not_called_that(answer):
+    text = flat(check.trained_double_dqn(answer).text)
+    assert "of them overestimate clearly less than DQN does" in text
+    assert "See what check.double_value says" in text
+    assert "is never read" not in text
+    assert "in every digit" not in text
+
+
+def test_dqn_is_recognised_by_every_digit_of_its_bias():
+    text = flat(check.trained_double_dqn(lambda o, t: judged(t, t)).text)
+    assert "their bias is DQN's in every digit" in text
+    assert "What you have trained is DQN. Which of your two arguments is never read?" in text
+
+
+def test_what_is_worse_than_dqn_is_only_likened_to_dqn_without_a_target_network():
+    text = flat(check.trained_double_dqn(lambda o, t: torch.maximum(o, t).amax(-1)).text)
+    assert "That is what DQN without a target network does" in text
+    assert "What you have trained is" not in text
+
+
+@pytest.mark.parametrize("answer", [lambda q: q.nothing, lambda q: q.max(-1), lambda q: ..., lambda: 0, max])
+def test_the_training_cell_of_exercise_5_waits_where_the_check_has_said_why(answer):
+    notebook = read(ROOT / "notebooks" / "solutions" / "03_dqn.ipynb")
+    source = next(cell.source for cell in notebook.cells if "def written" in cell.source)
+    names = {"torch": torch}
+    exec(source[source.index("def written") :], names)
+    assert not names["written"](answer, torch.zeros(8, 64, 4))
+    assert names["written"](lambda q: q.amin(-1), torch.zeros(8, 64, 4))
 
 
 def test_less_bias_alone_does_not_make_double_dqn():

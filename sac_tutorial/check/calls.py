@@ -152,12 +152,13 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
     return given[place]
 
 
-def comparable(result: Any, expected: Any) -> Tensor:
+def comparable(result: Any, expected: Any, *, chosen: bool = True) -> Tensor:
     """Return `result` as a tensor that can be compared with `expected`, entry by entry.
 
     Args:
         result: what the learner's function returned.
         expected: what it should have returned: a tensor or a whole number.
+        chosen: for integers: whether the function chooses them, as argmax does, and does not merely hand them on.
 
     Raises:
         FaultFound: if it is of another type, of another shape, or not finite.
@@ -169,13 +170,14 @@ def comparable(result: Any, expected: Any) -> Tensor:
         raise FaultFound("type", f"your function must return a tensor, but it returns {_a(result)}{advice}")
     if result.dtype != expected.dtype:
         right = str(expected.dtype).removeprefix("torch.")
+        wanted = "truths (torch.bool)" if right == "bool" else f"{right} numbers"
         wrong = str(result.dtype).removeprefix("torch.")
         advice = "."
         if wrong == "float32" and right == "float64":
             advice = "; is there a tensor that was made without dtype=torch.float64, or a .float()?"
-        if right == "int64":
+        if right == "int64" and chosen and result.is_floating_point():
             advice = "; actions are numbers of columns, as argmax gives them, while max gives values."
-        raise FaultFound("dtype", f"your function must return {right} numbers, but it returns {wrong}{advice}")
+        raise FaultFound("dtype", f"your function must return {wanted}, but it returns {wrong}{advice}")
     if result.shape != expected.shape:
         raise FaultFound(f"shape {tuple(result.shape)}", _shape_sentence(tuple(result.shape), tuple(expected.shape)))
     if result.isnan().any():
@@ -235,5 +237,6 @@ def _copy(argument: Any) -> Any:
 
 def _same(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
-        return before.shape == after.shape and bool(torch.equal(before, after))
+        cut_off = before.requires_grad and not after.requires_grad  # by detach_
+        return not cut_off and before.shape == after.shape and bool(torch.equal(before, after))
     return isinstance(before, torch.Generator) or bool(before == after)

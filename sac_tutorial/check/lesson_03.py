@@ -87,6 +87,11 @@ def _features_forgotten(weights: Tensor, features: Tensor, action: Tensor, targe
     return weights + step_size * (error.unsqueeze(-1) * _one_hot(action, q)).unsqueeze(-1)
 
 
+def _mean_for_sum(weights: Tensor, features: Tensor, action: Tensor, target: Tensor, step_size: float) -> Tensor:
+    count = features.shape[-1]  # y − Q/F = (F y − Q)/F
+    return _semi_gradient_step(weights, features, action, count * target, step_size / count)
+
+
 def _only_the_row(weights: Tensor, features: Tensor, action: Tensor, target: Tensor, step_size: float) -> Tensor:
     moved = _semi_gradient_step(weights, features, action, target, step_size)
     return moved[torch.arange(len(moved)), action]
@@ -157,6 +162,18 @@ semi_gradient_step = Exercise(
             _at_the_action(lambda q, taken, y: taken - y),
             "Your step leads away from the target. The gradient of the loss carries a minus, and descending another one: how "
             "many are left in (3.3)?",
+        ),
+        Misconception(
+            "wrong sign and factor 2",
+            _at_the_action(lambda q, taken, y: 2 * (taken - y)),
+            "Your step is twice as long and leads away from the target. In (y − Q)² there is a minus before Q: what becomes of "
+            "it in the gradient? And where has the 2 gone in (3.3)?",
+        ),
+        Misconception(
+            "mean for the sum",
+            _mean_for_sum,
+            "Your Q(s, a) is the mean of features times weights. Is a state worth less when it is described by more features? "
+            "(3.1) has a Σ.",
         ),
         Misconception(
             "features forgotten",
@@ -270,6 +287,17 @@ dqn_target = Exercise(
                 0.5,
             ),
             "The actions are on the last axis, whatever stands in front of it: count it from the end, as -1.",
+        ),
+        Case(
+            "two runs stand in front of a batch of one",
+            (
+                table([1.0], [2.0]),
+                _flags([False], [True]),
+                table([[4.0, 9.0, 2.0]], [[3.0, 5.0, 6.0]]),
+                table([[6.0, 3.0, 8.0]], [[2.0, 7.0, 5.0]]),
+                0.5,
+            ),
+            "squeeze() removes every axis of length 1, the batch's too; squeeze(-1) looks at the last axis only.",
         ),
     ],
     # Below: r and d are the reward and terminated, o and t what the online and the target network say; g is the discount.
@@ -397,14 +425,16 @@ def _stored(answer: Callable[..., object], parts: str, *arguments: Tensor) -> Te
         raise FaultFound(
             "no transition", f"your function must return five tensors, (s, a, r, s′, d), but it returns {found}."
         )
-    columns = []
+    columns, faults = [], []
     for part in parts.split():
         place, like = _PARTS[part]
         try:
-            column = comparable(transition[place], arguments[like])
+            column = comparable(transition[place], arguments[like], chosen=False)
+            columns.append(column.double().view(len(column), -1))
         except FaultFound as error:
-            raise FaultFound(f"{part}: {error.fault.kind}", f"for {part}, {error.fault.sentence}") from None
-        columns.append(column.double().view(len(column), -1))
+            faults.append(Fault(f"{part}: {error.fault.kind}", f"for {part}, {error.fault.sentence}"))
+    if faults:  # all kinds together: two parts in each other's place are another mistake than one of a wrong type
+        raise FaultFound("; ".join(fault.kind for fault in faults), faults[0].sentence)
     return torch.cat(columns, -1)
 
 
@@ -499,6 +529,17 @@ transition = Exercise(
             "Your d stands before your s′. Whoever reads the tuple goes by the order: s, a, r, s′, d.",
         ),
         Misconception(
+            "s′ before r",
+            lambda s, a, r, n, b, d, c: (s, a, n, r, d),
+            "Your s′ stands before your r. Whoever reads the tuple would take an observation for a reward: the order is "
+            "s, a, r, s′, d.",
+        ),
+        Misconception(
+            "r before a",
+            lambda s, a, r, n, b, d, c: (s, r, a, n, d),
+            "Your r stands before your a. Whoever reads the tuple would take a reward for the number of an action.",
+        ),
+        Misconception(
             "reward of the last step wiped",
             lambda s, a, r, n, b, d, c: (s, a, r * ~d, n, d),
             "The reward of the step that ends an episode is gone. It was earned; 1 − d stands before the value of s′, and the "
@@ -589,6 +630,16 @@ polyak_step = Exercise(
             "both shrunk",
             lambda target, online, rate: (1 - rate) * (target + rate * online.detach()),
             "Your 1 − τ stands before the sum of both. In (3.11) it stands before θ̄ alone.",
+        ),
+        Misconception(
+            "step returned, not added",
+            lambda target, online, rate: rate * (online.detach() - target),
+            "You return the step itself, τ(θ − θ̄), and not where it leads. From where does it set out?",
+        ),
+        Misconception(
+            "1 − τθ̄",
+            lambda target, online, rate: 1 - rate * target + rate * online.detach(),
+            "You take τθ̄ away from 1. In (3.11) 1 − τ is the share that is left of θ̄: where are the brackets?",
         ),
         Misconception(
             "gradient carried along",

@@ -77,6 +77,12 @@ uniform_bias = Exercise(
             "Your bias has been added up over a whole future, (4.4). This exercise asks what a single target gets too much.",
         ),
         Misconception(
+            "accumulated from the next step on",
+            lambda m, e, g: g / (1 - g) * _uniform_bias(m, e, 1.0),
+            "You divide by 1 − γ and so add up the bias of a whole future, (4.4), which is without end where γ = 1. What does "
+            "a single target get too much?",
+        ),
+        Misconception(
             "errors from 0 to ε",
             lambda m, e, g: g * e * m / (m + 1),
             "m/(m + 1) is where the largest of m draws from [0, 1] lies. What does that become in [−1, 1]? Try one action.",
@@ -152,7 +158,7 @@ double_value = Exercise(
         Case(
             "two actions share the first place of the online network",
             (table([2.0, 5.0, 5.0, 1.0], [6.0, 3.0, 0.0, 6.0]), table([9.0, 4.0, 4.0, 7.0], [2.0, 8.0, 5.0, 2.0])),
-            "Either of the two may be chosen, but only one of them.",
+            "Either of the two may be chosen, and here the target network says the same of both. Is that your value?",
         ),
         Case(
             "two runs stand in front of a batch of three",
@@ -360,7 +366,7 @@ needed_steps = Exercise(
     _needed_steps,
     cases=[
         Case(
-            "γ is 0.8, no reward is larger than 1 and 0.5 may be left out",
+            "γ is 0.8, no reward is larger than 1 in size and 0.5 may be left out",
             (0.8, 1.0, 0.5),
             "All that can come is worth 5 at most, after one step 4, after two 3.2, …: count by hand until 0.5 is left.",
         ),
@@ -376,7 +382,7 @@ needed_steps = Exercise(
         ),
         Case(
             "the tolerance is larger than all that can come",
-            (0.5, 1.0, 9.0),
+            (0.5, 1.0, 17.0),
             "Nothing has to be played, and nobody can play a negative number of steps.",
         ),
         Case(
@@ -435,6 +441,18 @@ needed_steps = Exercise(
             "a negative number of steps",
             lambda g, r, t: math.ceil(math.log(t * (1 - g) / r) / math.log(g)),
             "Where the tolerance is generous, your answer is negative. How many steps does one play who need not play?",
+        ),
+        Misconception(
+            "sign of the logarithm",
+            lambda g, r, t: math.ceil(math.log(r / (t * (1 - g))) / math.log(g)),
+            "Your number of steps is negative where there is something to play. log γ is negative, and log(a/b) = −log(b/a): "
+            "which fraction belongs into the logarithm?",
+        ),
+        Misconception(
+            "sign of the logarithm, and nothing below 0",
+            lambda g, r, t: max(0, math.ceil(math.log(r / (t * (1 - g))) / math.log(g))),
+            "Your answer is 0 where much is still to come. In a loop: when does it stop? With logarithms: log γ is negative, "
+            "and log(a/b) = −log(b/a); has 0 hidden a wrong sign?",
         ),
         Misconception(
             "1 − γ for −log γ",
@@ -520,6 +538,8 @@ def _train(answer: Callable[..., object]) -> Tensor:
         raise FaultFound(
             "more", f"at least {ENOUGH_RUNS} of them overestimate more than DQN does on the same draws. {look}"
         )
+    if torch.equal(mine, dqn):
+        raise FaultFound("the same", f"their bias is DQN's in every digit. {look}")
     if not mostly(mine <= LESS * dqn):
         raise FaultFound(
             "no less",
@@ -545,14 +565,14 @@ trained_double_dqn = Exercise(
         Misconception(
             "DQN's value",
             lambda o, t: t.amax(-1),
-            "What you have trained is DQN: its bias is the same in every digit. Which of your two arguments is never read?",
-            (Fault("no less", ""),),
+            "What you have trained is DQN. Which of your two arguments is never read?",
+            (Fault("the same", ""),),
         ),
         Misconception(
             "maximum of the online network",
             lambda o, t: o.amax(-1),
-            "What you have trained is DQN without a target network. Each error is bootstrapped at once, before the next "
-            "samples can correct it. Who should judge what the online network chooses?",
+            "That is what DQN without a target network does: each error is bootstrapped at once, before the next samples can "
+            "correct it. Who should judge what the online network chooses?",
             (Fault("more", ""),),
         ),
         Misconception(
