@@ -7,6 +7,7 @@ NOTEBOOK ?=
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
+PEERS := $(VENV)/peers
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint format bench execute exercises
@@ -52,7 +53,12 @@ format: $(READY)
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: $(READY)
+# The peers to compare with are large (JAX among them), and nobody else needs them.
+$(PEERS): $(READY)
+	$(RUN) -m pip install -c constraints.txt -e ".[bench]"
+	@touch $@
+
+bench: $(PEERS)
 	$(RUN) -m benchmarks $(ARGS)
 
 execute: $(READY)

@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
+from torch.optim.adam import adam
 
 from sac_tutorial._borders import number_in, positive_integer, positive_number
 from sac_tutorial.schedule import Schedule, ends, value_after
@@ -106,7 +107,7 @@ class MLP:
             x, parameters = x.flatten(0, -3), [parameter.flatten(0, -3) for parameter in parameters]
         *inner, last = zip(parameters[::2], parameters[1::2], strict=True)
         for weight, bias in inner:
-            x = linear(x, weight, bias).relu()
+            x = linear(x, weight, bias).relu_()
         x = linear(x, *last)
         return x.view(*leading, *x.shape[-2:]) if len(leading) > 1 else x
 
@@ -197,14 +198,20 @@ class Learnable:
     Raises:
         TypeError, ValueError: for a learning rate out of range.
 
-    Source: Kingma and Ba (2015), algorithm 1.
+    Attributes:
+        means, squares, counts: Adam's running averages of gradients and of their squares, and its counts of steps, one tensor
+            for each parameter. They are all that an optimiser remembers.
+
+    Source: Kingma and Ba (2015), algorithm 1, as `torch.optim.adam.adam` computes it.
     """
 
     def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule, *, steps: int = 0) -> None:
         check_learning_rate(learning_rate)
         self.parameters = [parameter.requires_grad_() for parameter in frozen_copy(parameters)]
         self.learning_rate, self.steps = learning_rate, steps
-        self.optimiser = torch.optim.Adam(self.parameters, fused=True)
+        self.means = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.counts = [torch.zeros((), device=parameter.device) for parameter in self.parameters]
 
     def descend(self, loss: Tensor) -> None:
         """Take one gradient step, equation (3.3), on `loss`, one entry a run: they are summed, so that runs never mix.
@@ -212,10 +219,23 @@ class Learnable:
         Only the gradients of these parameters are computed: whatever else the loss depends on stays as it is.
         """
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient.contiguous()  # a fused step reads memory in its order
-        self.optimiser.param_groups[0]["lr"] = value_after(self.learning_rate, self.steps)
-        self.optimiser.step()
+        with torch.no_grad():
+            adam(
+                self.parameters,
+                [gradient.contiguous() for gradient in gradients],  # a fused step reads memory in its order
+                self.means,
+                self.squares,
+                [],
+                self.counts,
+                lr=value_after(self.learning_rate, self.steps),
+                beta1=0.9,
+                beta2=0.999,
+                eps=1e-8,
+                weight_decay=0.0,
+                amsgrad=False,
+                maximize=False,
+                fused=True,
+            )
         self.steps += 1
 
 

@@ -63,9 +63,9 @@ def test_outputs_are_made_with_torch_2_13_0() -> None:
     assert pins()["torch"] == "==2.13.0"
 
 
-def test_dev_brings_everything() -> None:
+def test_dev_brings_everything_but_the_peers_of_the_benchmarks() -> None:
     (everything,) = [line for line in PROJECT["optional-dependencies"]["dev"] if line.startswith("sac_tutorial")]
-    assert Requirement(everything).extras == set(EXTRAS) - {"dev"}
+    assert Requirement(everything).extras == set(EXTRAS) - {"dev", "bench"}
 
 
 def test_conda_environment_has_the_ranges_of_pyproject() -> None:
