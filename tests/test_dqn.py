@@ -124,9 +124,8 @@ def test_updates_are_those_of_single_networks_in_plain_pytorch(double: bool, fol
 
 
 def gradients(made: DQN) -> list[Tensor]:
-    return [
-        mean / 0.1 for mean in made.online.means
-    ]  # after a first step, Adam's running means are 0.1 of the gradients
+    """Those of the first update: after it, Adam's running means are a tenth of them."""
+    return [mean / 0.1 for mean in made.online.means]
 
 
 def through_both(q: Tensor, q_target: Tensor) -> Tensor:
