@@ -9,6 +9,7 @@ May import: torch. May not: anything else of this package.
 
 import torch
 from torch import Tensor
+from torch.nn.functional import huber_loss as huber
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: float | Tensor) -> Tensor:
@@ -195,5 +196,4 @@ def huber_loss(q: Tensor, target: Tensor) -> Tensor:
 
     Source: Huber (1964); Mnih et al. (2015), Methods ("error clipping").
     """
-    distance = (target - q).abs()
-    return torch.where(distance <= 1, distance.square() / 2, distance - 0.5).mean(-1)
+    return huber(q, target, reduction="none").mean(-1)
