@@ -82,7 +82,6 @@ class DQN:
     Attributes:
         online: θ, a `Learnable`; its `parameters` have the leading axis R.
         target: θ̄, a list of tensors of the shapes of `online.parameters`.
-        updates: how many there have been.
 
     Raises:
         TypeError: for continuous actions, observations that are no arrays, settings that are none, a seed that is no whole
@@ -120,9 +119,13 @@ class DQN:
         self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
         self.online = Learnable(self.network.initial((self.runs,), self.generator), self.settings.learning_rate)
         self.target = frozen_copy(self.online.parameters)
-        self.updates = 0
 
     # Acting
+
+    @property
+    def updates(self) -> int:
+        """How many updates there have been, those before a file was loaded included."""
+        return self.online.steps
 
     @property
     def epsilon(self) -> float:
@@ -175,7 +178,6 @@ class DQN:
                 f"loss must return one number a run, shape ({self.runs},), but returned {tuple(loss.shape)}."
             )
         self.online.descend(loss)
-        self.updates += 1
         self._follow()
         return loss.detach()
 
@@ -219,8 +221,7 @@ class DQN:
         if network != repr(self.network):
             raise ValueError(f"{path} was saved from {network}, but this agent has {self.network!r}.")
         fill(self._tensors(), found, str(path))
-        self.updates = int(updates)
-        self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=self.updates)
+        self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=int(updates))
 
     def _tensors(self) -> dict[str, Tensor]:
         both = {"online": self.online.parameters, "target": self.target}

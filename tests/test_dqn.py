@@ -291,7 +291,7 @@ def test_no_two_runs_begin_alike() -> None:
 )
 def test_epsilon_falls_in_a_straight_line_and_then_stays(updates: int, epsilon: float) -> None:
     made = DQN(spaces(), DQNSettings(epsilon=Linear(0.9, 0.1, updates=10)))
-    made.updates = updates
+    made.online.steps = updates
     assert made.epsilon == pytest.approx(epsilon)
 
 
@@ -514,7 +514,7 @@ def test_a_loaded_agent_goes_on_as_the_saved_one_would_with_a_new_optimiser(tmp_
     made, loaded = trained(), DQN(spaces(), DQNSettings(target_period=4), network=MLP(INPUTS, (HIDDEN,), ACTIONS))
     made.save(tmp_path / "agent.safetensors")
     loaded.load(tmp_path / "agent.safetensors")
-    made.online = Learnable(made.online.parameters, made.settings.learning_rate)
+    made.online = Learnable(made.online.parameters, made.settings.learning_rate, steps=made.updates)
     one = batch(50)
     single = Batch(*(field.float() if field.is_floating_point() else field for field in one))
     assert torch.equal(made.update(single), loaded.update(single))  # the eighth: both copy their targets

@@ -400,3 +400,16 @@ def test_gradients_and_parameters_may_lie_in_memory_as_they_like(start: Tensor) 
 
 def test_the_shape_of_a_picture_may_be_a_list() -> None:
     assert ConvNet([3, 8, 9], [[4, 3, 1]], [5], 2) == ConvNet((3, 8, 9), ((4, 3, 1),), (5,), 2)  # type: ignore[arg-type]
+
+
+def test_what_adam_remembers_bears_its_name() -> None:
+    learnable = Learnable([torch.zeros(3), torch.zeros(2, 1)], 0.5)
+    learnable.descend(
+        (learnable.parameters[0] * torch.tensor([3.0, -4.0, 0.5])).sum() + 2 * learnable.parameters[1].sum()
+    )
+    for gradient, mean, square, count in zip(
+        learnable.gradients, learnable.means, learnable.squares, learnable.counts, strict=True
+    ):
+        torch.testing.assert_close(mean, 0.1 * gradient)
+        torch.testing.assert_close(square, 0.001 * gradient.square())
+        assert count == 1
