@@ -6,8 +6,10 @@ equations             the targets, values and policies of the course, one short 
 mdp                   FiniteMDP, a model as a list of outcomes, and its sampler
 gridworld, garnet     MDPs drawn as text, and random ones
 environment           a FiniteMDP played as a Gymnasium environment
-dynamic_programming   exact answers: value iteration, policy iteration, policy evaluation
-q_learning            Q-learning, SARSA, expected SARSA and double Q-learning, many runs at once
+dynamic_programming   exact answers: value iteration, policy iteration, policy evaluation, and their soft forms
+policy_chain          the Markov chain that a policy makes of an MDP
+visitation            where a policy spends its time: expected visits, return and entropy, exactly
+q_learning            Q-learning, SARSA, expected SARSA, double and soft Q-learning, many runs at once
 features              what a network is shown of a state: coordinates, or a picture
 vector_env            one environment a run, side by side, from Gymnasium or a FiniteMDP
 networks, schedule    networks with a run axis, their gradient step, their targets; rates that fall

@@ -1,11 +1,16 @@
 """Exact answers: what every learner of the course is measured against.
 
 A backup averages the target over all outcomes. Which fixed point it leads to depends on the next-state value alone, so
-that `sweeps` with `greedy_value` is value iteration and with `expected_value` under a policy is policy evaluation.
+that `sweeps` with `greedy_value` is value iteration, with `soft_value` soft value iteration, and with `expected_value`
+under a policy is policy evaluation.
 
-What is wrong with a policy is said at the call, everything else at the first `next`.
+Tables may carry axes in front of (S, A), one entry for each of several policies, first iterates or temperatures, which are
+then solved at once. A temperature has the rank of the value: a number, or a tensor of shape (..., 1), where the 1 stands
+for the states.
 
-May import: `equations`, `mdp`, `_borders`.
+What is wrong with a policy or a temperature is said at the call, everything else at the first `next`.
+
+May import: `equations`, `mdp`, `policy_chain`, `_borders`.
 """
 
 import math
@@ -16,31 +21,43 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number_in, positive_number
-from sac_tutorial.equations import epsilon_greedy_value, expected_value, greedy_policy, greedy_value, remaining_error
+from sac_tutorial._borders import number, number_in, positive_number
+from sac_tutorial.equations import (
+    boltzmann_policy,
+    entropy,
+    epsilon_greedy_value,
+    expected_value,
+    greedy_policy,
+    greedy_value,
+    remaining_error,
+    soft_policy_value,
+    soft_value,
+)
 from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.policy_chain import check_end, check_policy, check_table, policy_chain
 
 
 class Sweep(NamedTuple):
     """One sweep of backups over all states and actions."""
 
     q: Tensor
-    """The iterate Q_k, shape (S, A)."""
+    """The iterate Q_k, shape (..., S, A)."""
     residual: float
-    """‖Q_k − Q_{k−1}‖∞."""
+    """‖Q_k − Q_{k−1}‖∞, the largest where there are several."""
     error_bound: float
     """γ/(1 − γ) times the residual, equation (1.16): Q_k is no further than this from the fixed point."""
 
 
 class Improvement(NamedTuple):
-    """One round of policy iteration."""
+    """One round of policy iteration, hard or soft."""
 
     policy: Tensor
-    """π, shape (S, A)."""
+    """π, shape (..., S, A)."""
     q: Tensor
-    """Q^π, exact, shape (S, A)."""
+    """Q^π, exact, shape (..., S, A)."""
     gain: float
-    """max over s of max_a Q^π(s,a) − V^π(s), equation (1.21): 0, up to rounding, if and only if π is optimal."""
+    """By how much one improved step raises V^π where it raises it most: max_a Q^π(s,a) − V^π(s), equation (1.21), or its soft
+    form, (6.18). It is 0, up to rounding, if and only if π is optimal; V* − V^π is nowhere above gain/(1 − γ), (6.27)."""
 
 
 def expected_target(mdp: FiniteMDP, next_value: Tensor) -> Tensor:
@@ -48,16 +65,21 @@ def expected_target(mdp: FiniteMDP, next_value: Tensor) -> Tensor:
 
     Args:
         mdp: the model.
-        next_value: V, float64, shape (S,).
+        next_value: V, float64, shape (..., S).
 
     Returns:
-        Q, shape (S, A).
+        Q, shape (..., S, A).
 
     Source: Sutton and Barto (2018), equation 4.6.
     """
     # r̄ + γ P̃ V in one pass over memory, which is an eighth of a sweep's time faster than in three
-    q = torch.addmv(mdp.expected_reward.flatten(), mdp.continuation, next_value, alpha=mdp.discount)
-    return q.view(mdp.states, mdp.actions)
+    reward = mdp.expected_reward.flatten()
+    if next_value.dim() == 1:  # a matrix of one column would take twice as long
+        q = torch.addmv(reward, mdp.continuation, next_value, alpha=mdp.discount)
+        return q.view(mdp.states, mdp.actions)
+    columns = next_value.reshape(-1, mdp.states).T
+    q = torch.addmm(reward.unsqueeze(-1), mdp.continuation, columns, alpha=mdp.discount).T
+    return q.reshape(*next_value.shape, mdp.actions)
 
 
 def sweeps(
@@ -65,14 +87,14 @@ def sweeps(
 ) -> Iterator[Sweep]:
     """Yield Q_k = E[r + γ (1 − d) V_{k−1}(s′)] with V = next_value(Q) until Q_k is provably close to the fixed point.
 
-    For a next-state value that never moves by more than its Q does (a max, an average, a mixture), the backup is a
-    γ-contraction in the maximum norm, (1.13); the last sweep's `error_bound`, (1.16), is at most `tolerance`.
+    For a next-state value that never moves by more than its Q does (a max, an average, a mixture, a soft value), the backup
+    is a γ-contraction in the maximum norm, (1.13); the last sweep's `error_bound`, (1.16), is at most `tolerance`.
 
     Args:
         mdp: the model, with γ < 1.
-        next_value: from Q of shape (S, A) to V of shape (S,).
+        next_value: from Q of shape (..., S, A) to V of shape (..., S).
         tolerance: the largest error that is left, > 0, in units of reward.
-        start: Q_0, shape (S, A). Default: zeros.
+        start: Q_0, shape (..., S, A). Default: zeros of shape (S, A).
 
     Yields:
         A `Sweep` for k = 1, 2, …
@@ -87,13 +109,13 @@ def sweeps(
     _contracts(mdp)
     positive_number("tolerance", tolerance)
     q = torch.zeros(mdp.states, mdp.actions, dtype=torch.float64) if start is None else start
-    _check_table("start", q, mdp)
+    check_table("start", q, mdp)
     needed, count = 1, 0
     while count < needed:
         value = next_value(q)
-        if count == 0 and (value.shape != (mdp.states,) or value.dtype != torch.float64):
+        if count == 0 and (value.shape != q.shape[:-1] or value.dtype != torch.float64):
             raise ValueError(
-                f"next_value must turn (S, A) into ({mdp.states},) of torch.float64, "
+                f"next_value must turn {tuple(q.shape)} into {tuple(q.shape[:-1])} of torch.float64, "
                 f"but it returned {tuple(value.shape)} of {value.dtype}."
             )
         previous, q = q, expected_target(mdp, value)
@@ -123,52 +145,94 @@ def value_iteration(mdp: FiniteMDP, *, tolerance: float = 1e-8, start: Tensor | 
     return sweeps(mdp, greedy_value, tolerance=tolerance, start=start)
 
 
-def policy_evaluation(
-    mdp: FiniteMDP, policy: Tensor, *, tolerance: float = 1e-8, start: Tensor | None = None
+def soft_value_iteration(
+    mdp: FiniteMDP, temperature: float | Tensor, *, tolerance: float = 1e-8, start: Tensor | None = None
 ) -> Iterator[Sweep]:
-    """Yield the sweeps of iterative policy evaluation, Q_k = E[r + γ (1 − d) Σ π Q_{k−1}], equation (1.12), towards Q^π.
+    """Yield the sweeps of soft value iteration, Q_k = E[r + γ (1 − d) α log Σ exp(Q_{k−1}/α)], (6.23), towards soft Q*.
 
     Args:
         mdp: the model, with γ < 1.
-        policy: π, float64, shape (S, A), rows that sum to 1.
+        temperature: α > 0, a number or of shape (..., 1). The limit α → 0 is `value_iteration`.
         tolerance: the largest error that is left, > 0.
-        start: Q_0, shape (S, A). Default: zeros.
+        start: Q_0, shape (..., S, A). Default: zeros.
 
     Yields:
-        A `Sweep` for k = 1, 2, …
+        A `Sweep` for k = 1, 2, …, with Q of shape (..., S, A).
 
     Raises:
-        TypeError: for a policy that is no tensor of float64.
-        ValueError: for a policy that is none, and for what `sweeps` refuses.
+        TypeError: for a temperature that is neither a number nor a tensor of float64.
+        ValueError: for α ≤ 0 or a temperature of another shape, and for what `sweeps` refuses.
 
-    Source: Sutton and Barto (2018), equation 4.5.
+    Source: Ziebart (2010), section 5.2; Haarnoja et al. (2017), theorem 3.
     """
-    _check_policy(mdp, policy)
-    return sweeps(mdp, partial(expected_value, probability=policy), tolerance=tolerance, start=start)
+    alpha = _check_temperature(temperature, limit="value_iteration")
+    start = _zeros(mdp, alpha) if start is None else start
+    return sweeps(mdp, partial(soft_value, temperature=alpha), tolerance=tolerance, start=start)
 
 
-def policy_value(mdp: FiniteMDP, policy: Tensor) -> Tensor:
-    """Return Q^π exactly: solve (I − γ P̃^π) V = r^π, equation (1.17), and back V^π up once. Costs O(S³).
+def policy_evaluation(
+    mdp: FiniteMDP,
+    policy: Tensor,
+    temperature: float | Tensor = 0.0,
+    *,
+    tolerance: float = 1e-8,
+    start: Tensor | None = None,
+) -> Iterator[Sweep]:
+    """Yield the sweeps of iterative policy evaluation, Q_k = E[r + γ (1 − d) Σ π (Q_{k−1} − α log π)], towards Q^π.
+
+    With α = 0 this is (1.12), with α > 0 its soft form (6.10).
 
     Args:
         mdp: the model, with γ < 1.
-        policy: π, float64, shape (S, A), rows that sum to 1.
+        policy: π, float64, shape (..., S, A), rows that sum to 1.
+        temperature: α ≥ 0, a number or of shape (..., 1).
+        tolerance: the largest error that is left, > 0.
+        start: Q_0, shape (..., S, A). Default: zeros.
 
-    Returns:
-        Q^π, shape (S, A).
+    Yields:
+        A `Sweep` for k = 1, 2, …, with Q of shape (..., S, A).
 
     Raises:
-        TypeError: for a policy that is no tensor of float64.
-        ValueError: for γ = 1 or a policy that is none.
+        TypeError: for a policy that is no tensor of float64, or such a temperature.
+        ValueError: for a policy that is none, α < 0 or a temperature of another shape, and for what `sweeps` refuses.
 
-    Source: Sutton and Barto (2018), equation 4.4 as a linear system; Puterman (1994), theorem 6.1.1.
+    Source: Sutton and Barto (2018), equation 4.5; Haarnoja et al. (2018a), lemma 1.
     """
-    _contracts(mdp)
-    _check_policy(mdp, policy)
-    chain = torch.einsum("sa,sat->st", policy, mdp.continuation_matrix)
-    reward = expected_value(mdp.expected_reward, policy)
-    value: Tensor = torch.linalg.solve(torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain, reward)
-    return expected_target(mdp, value)
+    check_policy(mdp, policy)
+    alpha = _check_temperature(temperature, policy, zero=True)
+    bonus = alpha * entropy(policy)  # does not change from sweep to sweep
+    start = torch.zeros(*bonus.shape, mdp.actions, dtype=torch.float64) if start is None else start
+    return sweeps(mdp, lambda q: expected_value(q, policy) + bonus, tolerance=tolerance, start=start)
+
+
+def policy_q(mdp: FiniteMDP, policy: Tensor, temperature: float | Tensor = 0.0) -> Tensor:
+    """Return Q^π exactly: solve (I − γ P̃^π) V = r^π + α H^π and back V^π up once. Costs O(S³).
+
+    With α = 0 this is (1.17), with α > 0 its soft form (6.12).
+
+    Args:
+        mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
+        policy: π, float64, shape (..., S, A), rows that sum to 1.
+        temperature: α ≥ 0, a number or of shape (..., 1).
+
+    Returns:
+        Q^π, shape (..., S, A).
+
+    Raises:
+        TypeError: for a policy that is no tensor of float64, or such a temperature.
+        ValueError: for a policy that is none, α < 0 or a temperature of another shape, or γ = 1 where a state (it is named)
+            has no way to an end.
+
+    Source: Sutton and Barto (2018), equation 4.4 as a linear system; Puterman (1994), theorem 6.1.1; with entropy, Nachum
+    et al. (2017), section 3.
+    """
+    chain = policy_chain(mdp, policy)
+    alpha = _check_temperature(temperature, policy, zero=True)
+    if mdp.discount == 1:
+        check_end(mdp, policy, torch.ones(mdp.states, dtype=torch.bool))
+    reward = soft_policy_value(mdp.expected_reward.expand(*alpha.shape[:-1], -1, -1), policy, alpha)
+    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain
+    return expected_target(mdp, torch.linalg.solve(system, reward.unsqueeze(-1)).squeeze(-1))
 
 
 def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterator[Improvement]:
@@ -179,7 +243,7 @@ def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterato
 
     Args:
         mdp: the model, with γ < 1.
-        policy: the first π, shape (S, A). Default: uniform.
+        policy: the first π, shape (..., S, A). Default: uniform.
 
     Yields:
         An `Improvement` for each policy; the last is optimal.
@@ -190,16 +254,66 @@ def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterato
 
     Source: Howard (1960); Sutton and Barto (2018), section 4.3.
     """
+    _contracts(mdp)
     if policy is None:
         policy = torch.full((mdp.states, mdp.actions), 1 / mdp.actions, dtype=torch.float64)
     while True:
-        q = policy_value(mdp, policy)
+        q = policy_q(mdp, policy)
         gain = greedy_value(q) - expected_value(q, policy)
         yield Improvement(policy, q, max(gain.max().item(), 0.0))
-        better = gain > 1e-13 * q.abs().max() / (1 - mdp.discount)  # the solve's rounding, whatever the unit of reward
+        better = gain > _rounding(mdp, q)
         if not better.any():
             return
         policy = torch.where(better.unsqueeze(-1), greedy_policy(q), policy)
+
+
+def soft_policy_iteration(
+    mdp: FiniteMDP,
+    temperature: float | Tensor,
+    *,
+    policy: Tensor | None = None,
+    improve: Callable[[Tensor], Tensor] | None = None,
+) -> Iterator[Improvement]:
+    """Yield rounds of soft policy iteration: evaluate exactly, (6.12), then improve by (6.17), until nothing does.
+
+    The improvement comes as near to exp(Q^π/α)/Z as the family of policies allows. Without a restriction it is there, and
+    the last policy is π* = exp((Q* − V*)/α), (6.25). Another `improve` restricts the family: with
+    `lambda q: floored_policy(boltzmann_policy(q, temperature), 0.1)` every action keeps at least a tenth. As long as it
+    projects each state on its own, V^π never falls in any state (Lemma 2).
+
+    Args:
+        mdp: the model, with γ < 1.
+        temperature: α > 0, a number or of shape (..., 1). The limit α → 0 is `policy_iteration`.
+        policy: the first π, of the family, shape (..., S, A). Default: the improvement of Q = 0, uniform if it may be.
+        improve: the improvement step, from Q^π to the next π, both of shape (..., S, A). Default: `boltzmann_policy`.
+
+    Yields:
+        An `Improvement` for each policy; the last is the best of its family.
+
+    Raises:
+        TypeError: for a policy that is no tensor of float64, or such a temperature.
+        ValueError: for γ = 1, α ≤ 0 or a temperature of another shape, or a policy (also of `improve`) that is none.
+
+    Source: Haarnoja et al. (2018a), theorem 1.
+    """
+    alpha = _check_temperature(temperature, limit="policy_iteration")
+    return _soft_policy_iteration(mdp, alpha, policy, improve or partial(boltzmann_policy, temperature=alpha))
+
+
+def _soft_policy_iteration(
+    mdp: FiniteMDP, alpha: Tensor, policy: Tensor | None, improve: Callable[[Tensor], Tensor]
+) -> Iterator[Improvement]:
+    _contracts(mdp)
+    if policy is None:
+        policy = improve(_zeros(mdp, alpha))
+    while True:
+        q = policy_q(mdp, policy, alpha)
+        improved = improve(q)
+        gain = soft_policy_value(q, improved, alpha) - soft_policy_value(q, policy, alpha)
+        yield Improvement(policy, q, max(gain.max().item(), 0.0))
+        if not (gain > _rounding(mdp, q)).any():
+            return
+        policy = improved
 
 
 def optimal_q(mdp: FiniteMDP) -> Tensor:
@@ -211,6 +325,24 @@ def optimal_q(mdp: FiniteMDP) -> Tensor:
     Source: Puterman (1994), theorem 6.4.2.
     """
     *_, last = policy_iteration(mdp)
+    return last.q
+
+
+def soft_optimal_q(mdp: FiniteMDP, temperature: float | Tensor) -> Tensor:
+    """Return soft Q*, shape (..., S, A), to rounding: the last Q of soft policy iteration.
+
+    Args:
+        mdp: the model, with γ < 1.
+        temperature: α > 0, a number or of shape (..., 1): many temperatures are one call. The limit α → 0 is `optimal_q`.
+
+    Raises:
+        TypeError: for a temperature that is neither a number nor a tensor of float64.
+        ValueError: for γ = 1, α ≤ 0 or a temperature of another shape.
+
+    Source: Haarnoja et al. (2018a), theorem 1.
+    """
+    alpha = _check_temperature(temperature, limit="optimal_q")
+    *_, last = soft_policy_iteration(mdp, alpha)
     return last.q
 
 
@@ -242,20 +374,43 @@ def _contracts(mdp: FiniteMDP) -> None:
         )
 
 
-def _check_table(name: str, table: Tensor, mdp: FiniteMDP) -> None:
-    if not isinstance(table, Tensor) or table.dtype != torch.float64:
-        found = f"one of {table.dtype}" if isinstance(table, Tensor) else f"a {type(table).__name__}"
-        raise TypeError(f"{name} must be a tensor of torch.float64, but is {found}.")
-    if table.shape != (mdp.states, mdp.actions):
-        raise ValueError(f"{name} must have the shape ({mdp.states}, {mdp.actions}), but has {tuple(table.shape)}.")
+def _rounding(mdp: FiniteMDP, q: Tensor) -> Tensor:
+    """What the solve's rounding may do to a gain, whatever the unit of reward: shape (..., 1)."""
+    return 1e-13 * q.abs().amax((-2, -1)).unsqueeze(-1) / (1 - mdp.discount)
 
 
-def _check_policy(mdp: FiniteMDP, policy: Tensor) -> None:
-    _check_table("policy", policy, mdp)
-    wrong = ~((policy >= 0).all(-1) & ((policy.sum(-1) - 1).abs() <= 1e-9))  # NaN is wrong too
-    if wrong.any():
-        state = int(wrong.nonzero()[0])
-        raise ValueError(
-            f"policy must be non-negative and sum to 1 in every state, "
-            f"but in state {mdp.state_labels[state]!r} it is {policy[state].tolist()}."
+def _zeros(mdp: FiniteMDP, temperature: Tensor) -> Tensor:
+    return torch.zeros(*temperature.shape[:-1], mdp.states, mdp.actions, dtype=torch.float64)
+
+
+def _check_temperature(
+    temperature: float | Tensor, policy: Tensor | None = None, *, limit: str = "", zero: bool = False
+) -> Tensor:
+    """Return α as a scalar or with the rank of the value; `limit` names what α → 0 leads to, `zero` lets α be 0."""
+    if not isinstance(temperature, Tensor):
+        alpha = torch.tensor(number("temperature", temperature), dtype=torch.float64)
+    elif temperature.dtype != torch.float64:
+        raise TypeError(
+            f"temperature must be a number or a tensor of torch.float64, but is one of {temperature.dtype}."
         )
+    else:
+        alpha = temperature
+    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
+        raise ValueError(
+            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
+            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
+        )
+    if alpha.dim() == 0:
+        return alpha
+    if alpha.shape[-1] != 1:
+        raise ValueError(
+            f"temperature must be a number or have the shape (..., 1), the 1 for the states, but has {tuple(alpha.shape)}."
+        )
+    lead = () if policy is None else policy.shape[:-2]
+    try:
+        return alpha.expand(*torch.broadcast_shapes(alpha.shape[:-1], lead), 1)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ValueError(
+            f"policy and temperature must agree in front of states and actions, "
+            f"but have {tuple(lead)} and {tuple(alpha.shape[:-1])}."
+        ) from error

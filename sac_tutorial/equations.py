@@ -7,6 +7,8 @@ number under which a lesson derives them: (2.3) is equation 3 of lesson 02. The 
 May import: torch. May not: anything else of this package.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss as huber
@@ -148,6 +150,142 @@ def epsilon_greedy_value(q: Tensor, epsilon: float | Tensor) -> Tensor:
     return (1 - rate) * q.amax(-1) + rate * q.mean(-1)
 
 
+def entropy(policy: Tensor) -> Tensor:
+    """Return H(π(·|s)) = −Σ_a π(a|s) log π(a|s), equation (6.1), with 0 · log 0 = 0.
+
+    Args:
+        policy: probabilities, shape (..., actions); zeros are fine.
+
+    Returns:
+        The entropies in nats, shape (...), between 0 (one action is certain) and log(actions) (all are equal), (6.2).
+
+    Source: Shannon (1948), section 6; Haarnoja et al. (2018a), equation 1.
+    """
+    each: Tensor = torch.special.entr(policy)
+    return each.sum(-1)
+
+
+def soft_policy_value(q: Tensor, policy: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return Σ_a π(a|s) (Q(s,a) − α log π(a|s)), equation (6.8): the next-state value of soft policy evaluation.
+
+    It is `expected_value` plus α times the `entropy`. With `q` = Q^π it is V^π(s); Q leaves out the entropy of the first
+    action, which is added here.
+
+    Args:
+        q: shape (..., actions).
+        policy: π, shape (..., actions); zeros are fine.
+        temperature: α ≥ 0; a tensor has the rank of the *value* (no action axis).
+
+    Returns:
+        The values, shape (...).
+
+    Raises:
+        ValueError: for α < 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2018a), equation 3.
+    """
+    return expected_value(q, policy) + _temperature(temperature, q, zero=True) * entropy(policy)
+
+
+def soft_value(q: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return α log Σ_a exp(Q(s,a)/α), equation (6.14): the next-state value of soft value iteration and soft Q-learning.
+
+    It is the largest `soft_policy_value` that any policy has, and lies between max_a Q and max_a Q + α log(actions), (6.29).
+
+    Args:
+        q: shape (..., actions).
+        temperature: α > 0; a tensor has the rank of the *value* (no action axis). The limit α → 0 is `greedy_value`.
+
+    Returns:
+        The values, shape (...).
+
+    Raises:
+        ValueError: for α ≤ 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2017), equation 3; Ziebart (2010), section 5.2.
+    """
+    alpha = _temperature(temperature, q, limit="greedy_value")
+    return alpha * torch.logsumexp(q / alpha.unsqueeze(-1), -1)  # which takes the largest out before it exponentiates
+
+
+def boltzmann_policy(q: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return B(a|s) = exp(Q(s,a)/α) / Z(s), equation (6.13): the policy of largest `soft_policy_value`.
+
+    Args:
+        q: shape (..., actions).
+        temperature: α > 0; a tensor has the rank of the *value* (no action axis). The limit α → 0 is `greedy_policy`.
+
+    Returns:
+        Probabilities, shape (..., actions).
+
+    Raises:
+        ValueError: for α ≤ 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2018a), equation 4; Sutton and Barto (2018), equation 13.2.
+    """
+    alpha = _temperature(temperature, q, limit="greedy_policy")
+    return torch.softmax(q / alpha.unsqueeze(-1), -1)
+
+
+def boltzmann_divergence(q: Tensor, policy: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return KL(π(·|s) ‖ exp(Q(s,·)/α)/Z(s)), equation (6.15), which the soft improvement step makes as small as it can.
+
+    α times this is what `policy` lacks of the largest soft value, `soft_value` − `soft_policy_value`, (6.16).
+
+    Args:
+        q: shape (..., actions).
+        policy: π, shape (..., actions); zeros are fine.
+        temperature: α > 0; a tensor has the rank of the *value* (no action axis).
+
+    Returns:
+        The divergences in nats, shape (...), ≥ 0 up to rounding.
+
+    Raises:
+        ValueError: for α ≤ 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2018a), equation 4; Kullback and Leibler (1951).
+    """
+    alpha = _temperature(temperature, q)
+    # log B is finite even where B is too small for a floating-point number
+    return (torch.xlogy(policy, policy) - policy * torch.log_softmax(q / alpha.unsqueeze(-1), -1)).sum(-1)
+
+
+def floored_policy(policy: Tensor, floor: float | Tensor) -> Tensor:
+    """Return π(a) = max(f(a), c B(a)), equation (6.21): of all policies with π ≥ f the one with the smallest KL(π ‖ B).
+
+    The floors f take what they need; the other actions share the rest in the proportions of B, which fixes c. With the
+    same floor ε/A for all actions the family is that of the ε-soft policies.
+
+    Args:
+        policy: B, shape (..., actions).
+        floor: f ≥ 0, the least probability of each action: a number for all of them, or a tensor that broadcasts with
+            `policy`. The floors of a state sum to at most 1.
+
+    Returns:
+        Probabilities, shape (..., actions).
+
+    Raises:
+        ValueError: for a negative floor, or floors that sum to more than 1, which no policy has.
+
+    Source: Csiszár (1975), on information projections; here by the conditions of Karush, Kuhn and Tucker.
+    """
+    floor = torch.as_tensor(floor, dtype=policy.dtype).expand_as(policy)
+    total = floor.sum(-1, keepdim=True)
+    if not ((floor >= 0) & (total <= 1 + 1e-9)).all():
+        raise ValueError(
+            "floor must be non-negative and sum to at most 1 over the actions, or there is no such policy, "
+            f"but its sum reaches {total.max():g} and its least entry is {floor.min():g}."
+        )
+    # An action leaves its floor once c exceeds f/B. So sort by f/B: the first k are free where c = f/B of the k-th asks for
+    # no more than there is.
+    threshold, order = torch.where(floor > 0, floor / policy, 0).sort(-1)
+    free_mass = policy.gather(-1, order).cumsum(-1)
+    other_floors = total - floor.gather(-1, order).cumsum(-1)
+    last_free = (threshold * free_mass + other_floors <= 1).sum(-1, keepdim=True).clamp(min=1) - 1
+    scale = (1 - other_floors.gather(-1, last_free)) / free_mass.gather(-1, last_free)
+    return torch.maximum(floor, scale * policy)
+
+
 def remaining_error(residual: float, discount: float) -> float:
     """Return γ/(1 − γ) · ‖Q_k − Q_{k−1}‖, equation (1.16): no iterate of a γ-contraction is further from the answer.
 
@@ -197,3 +335,20 @@ def huber_loss(q: Tensor, target: Tensor) -> Tensor:
     Source: Huber (1964); Mnih et al. (2015), Methods ("error clipping").
     """
     return huber(q, target, reduction="none").mean(-1)
+
+
+def _temperature(temperature: float | Tensor, q: Tensor, *, limit: str = "", zero: bool = False) -> Tensor:
+    """Return α as a tensor that broadcasts with the value; `limit` names the function for α → 0, `zero` lets α be 0."""
+    alpha = torch.as_tensor(temperature, dtype=q.dtype)
+    # With one axis too few, a temperature per run would be read as one per state wherever there are as many of both.
+    if alpha.dim() not in (0, q.dim() - 1):
+        raise ValueError(
+            f"temperature must be a number or have the rank of the value, {q.dim() - 1} for q of shape {tuple(q.shape)}, "
+            f"but has the shape {tuple(alpha.shape)}."
+        )
+    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
+        raise ValueError(
+            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
+            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
+        )
+    return alpha

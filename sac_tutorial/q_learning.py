@@ -1,4 +1,4 @@
-"""Tabular learners: Q-learning, expected SARSA, SARSA and double Q-learning, R independent runs at once.
+"""Tabular learners: Q-learning, expected SARSA, SARSA, double and soft Q-learning, R independent runs at once.
 
 Each is a generator that takes one step in every run and then yields its tables: ONE tensor, updated in place. Clone it to
 keep it. Run r has its own episode and its own row of every draw, so that no run ever feels another. The first `next` raises
@@ -15,8 +15,15 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number_in, positive_integer, positive_number
-from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, taken_value, td_target
+from sac_tutorial._borders import number, number_in, positive_integer, positive_number
+from sac_tutorial.equations import (
+    double_value,
+    epsilon_greedy_value,
+    greedy_value,
+    soft_value,
+    taken_value,
+    td_target,
+)
 from sac_tutorial.mdp import FiniteMDP
 
 StepSize = Callable[[Tensor], Tensor]
@@ -79,6 +86,27 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor, generator: torch.Generator) -> Te
     explore = torch.rand((len(q), 1), generator=generator) < epsilon
     candidate = (q == q.amax(-1, keepdim=True)) | explore
     return torch.where(candidate, torch.rand(q.shape, generator=generator), _NEVER).argmax(-1)
+
+
+def boltzmann(q: Tensor, temperature: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw actions from (1 − ε) · Boltzmann policy, equation (6.13), + ε · uniform policy.
+
+    The largest of Q/α + Gumbel noise is a draw from exp(Q/α)/Z; with nothing but noise it is a uniform one.
+
+    Args:
+        q: shape (R, A).
+        temperature: α > 0, float64, shape (R, 1) or (1, 1).
+        epsilon: ε in [0, 1], a tensor of shape (R, 1) or (1, 1).
+        generator: source of the randomness; one row of draws a run.
+
+    Returns:
+        Actions, int64, shape (R,).
+
+    Source: Gumbel (1954); Haarnoja et al. (2017), section 3.
+    """
+    explore = torch.rand((len(q), 1), generator=generator) < epsilon
+    noise = -torch.rand(q.shape, generator=generator, dtype=torch.float64).log_().neg_().log_()
+    return (torch.where(explore, 0.0, q / temperature) + noise).argmax(-1)
 
 
 class Episodes:
@@ -241,11 +269,22 @@ def q_learning(
     Source: Watkins and Dayan (1992); Sutton and Barto (2018), section 6.5.
     """
     episodes = Episodes(mdp, runs, generator, time_limit)
-    epsilon = _exploration(epsilon, runs)
-    q = Tables((runs,), mdp, step_size)
+    act = partial(epsilon_greedy, epsilon=_exploration(epsilon, runs), generator=generator)
+    yield from _off_policy(episodes, Tables((runs,), mdp, step_size), steps, act, next_value)
+
+
+def _off_policy(
+    episodes: Episodes,
+    q: Tables,
+    steps: int,
+    act: Callable[[Tensor], Tensor],
+    next_value: Callable[[Tensor], Tensor],
+) -> Iterator[Tensor]:
+    """Act by `act`, from Q(s, ·) to a, and learn about the policy that `next_value` is the value of, from Q(s′, ·) to V(s′)."""
+    mdp, runs = episodes.mdp, episodes.runs
     for step in range(positive_integer("steps", steps)):
         here = q.begin + episodes.state
-        action = epsilon_greedy(q.at(here), epsilon, generator)
+        action = act(q.at(here))
         next_state, reward, terminated = episodes.step(action)
         value = next_value(q.at(q.begin + next_state))
         if step == 0 and value.shape != (runs,):
@@ -254,6 +293,50 @@ def q_learning(
             )
         q.update(here, action, td_target(reward, terminated, value, mdp.discount))
         yield q.values
+
+
+@_without_autograd
+def soft_q_learning(
+    mdp: FiniteMDP,
+    *,
+    runs: int,
+    steps: int,
+    step_size: StepSize,
+    temperature: float | Tensor,
+    generator: torch.Generator,
+    epsilon: float | Tensor = 0.0,
+    time_limit: int | None = None,
+) -> Iterator[Tensor]:
+    """Soft Q-learning, equation (6.35): move Q(s,a) towards r + γ (1 − d) α log Σ_a′ exp(Q(s′,a′)/α).
+
+    It acts by the Boltzmann policy of its table, (6.13), and with probability ε at random. The target does not depend on how
+    it acts, so that every behaviour that goes on trying everything leads to soft Q*.
+
+    Args:
+        mdp: the model that is sampled.
+        runs: R ≥ 1, the number of independent runs.
+        steps: number of steps in each run, ≥ 1.
+        step_size: from visits to η, such as `constant_step(0.1)` or `polynomial_step(0.7)`.
+        temperature: α > 0; a tensor of shape (R,) gives every run its own. The limit α → 0 is `q_learning`.
+        generator: source of all randomness: same seed and same R, same tables.
+        epsilon: ε in [0, 1]; a tensor of shape (R,) gives every run its own.
+        time_limit: cut episodes off after so many steps. None: never.
+
+    Yields:
+        Q after each step, float64, shape (R, S, A): one tensor, updated in place.
+
+    Raises:
+        TypeError: for counts that are not whole numbers, an α or ε that is no number, a step size that is no function.
+        ValueError: for counts below 1, α ≤ 0, an ε out of range, a tensor of another shape, or a `step_size` that returns
+            another shape.
+
+    Source: Haarnoja et al. (2017), section 3, with a table; Asadi and Littman (2017) on the operator.
+    """
+    episodes = Episodes(mdp, runs, generator, time_limit)
+    alpha = _positive_temperature(temperature, runs)
+    act = partial(boltzmann, temperature=alpha, epsilon=_exploration(epsilon, runs), generator=generator)
+    value = partial(soft_value, temperature=alpha.squeeze(-1))
+    yield from _off_policy(episodes, Tables((runs,), mdp, step_size), steps, act, value)
 
 
 def expected_sarsa(
@@ -360,3 +443,18 @@ def _exploration(epsilon: float | Tensor, runs: int) -> Tensor:
             f"with the shape {tuple(epsilon.shape)}."
         )
     return epsilon.unsqueeze(-1)
+
+
+def _positive_temperature(temperature: float | Tensor, runs: int) -> Tensor:
+    if not isinstance(temperature, Tensor):
+        temperature = torch.tensor([number("temperature", temperature)], dtype=torch.float64)
+    elif temperature.shape != (runs,):
+        raise ValueError(
+            f"temperature must be a number or have the shape ({runs},), but has the shape {tuple(temperature.shape)}."
+        )
+    if not ((temperature > 0) & (temperature < math.inf)).all():
+        raise ValueError(
+            f"temperature must be positive and finite, but is {temperature.tolist()}. "
+            "The limit of a vanishing temperature is q_learning."
+        )
+    return temperature.to(torch.float64).unsqueeze(-1)

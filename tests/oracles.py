@@ -90,7 +90,7 @@ def plain_backup(mdp: FiniteMDP, value: torch.Tensor) -> torch.Tensor:
     return q
 
 
-def plain_policy_value(mdp: FiniteMDP, policy: torch.Tensor) -> torch.Tensor:
+def plain_policy_q(mdp: FiniteMDP, policy: torch.Tensor) -> torch.Tensor:
     """Q^π by plain sweeps for so long that nothing is left of the start."""
     q = torch.zeros(mdp.states, mdp.actions, dtype=torch.float64)
     for _ in range(2 + int(np.ceil(-40 / np.log(max(mdp.discount, 1e-9))))):  # γ^k < e^-40

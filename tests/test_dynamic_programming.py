@@ -17,7 +17,7 @@ from oracles import (
     linear_program,
     mdps,
     plain_backup,
-    plain_policy_value,
+    plain_policy_q,
     random_mdp,
     random_policy,
     random_q,
@@ -31,7 +31,7 @@ from sac_tutorial.dynamic_programming import (
     optimal_q,
     policy_evaluation,
     policy_iteration,
-    policy_value,
+    policy_q,
     sweeps,
     value_iteration,
 )
@@ -138,7 +138,7 @@ def test_all_roads_lead_to_the_optimal_q(mdp: FiniteMDP) -> None:
     *_, improved = policy_iteration(mdp)
     assert distance(improved.q, optimal) < 1e-9
     assert distance(expected_value(improved.q, improved.policy), greedy_value(optimal)) < 1e-9
-    assert distance(policy_value(mdp, greedy_policy(improved.q)), optimal) < 1e-9
+    assert distance(policy_q(mdp, greedy_policy(improved.q)), optimal) < 1e-9
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -151,8 +151,8 @@ def test_larger_models_agree_with_the_linear_program(seed: int) -> None:
 @given(mdp=mdps(states=4, actions=3, outcomes=3, discount=0.6), seed=SEED)
 def test_policy_evaluation_and_linear_solve_agree_with_plain_sweeps(mdp: FiniteMDP, seed: int) -> None:
     policy = random_policy(seed, mdp)
-    plain = plain_policy_value(mdp, policy)
-    assert distance(policy_value(mdp, policy), plain) < 1e-9
+    plain = plain_policy_q(mdp, policy)
+    assert distance(policy_q(mdp, policy), plain) < 1e-9
     *_, swept = policy_evaluation(mdp, policy, tolerance=1e-9)
     assert distance(swept.q, plain) < 2e-9
 
@@ -164,13 +164,13 @@ def test_epsilon_greedy_q_is_its_own_policys_value(mdp: FiniteMDP, rate: float) 
     assert distance(q, expected_target(mdp, epsilon_greedy_value(q, rate))) < 1e-9
     gaps = (greedy_value(q).unsqueeze(-1) - q).clamp(min=0)
     if ((gaps == 0) | (gaps > 1e-6)).all():  # rounding must not hide which actions tie
-        assert distance(q, policy_value(mdp, epsilon_greedy_policy(q, rate))) < 1e-8
+        assert distance(q, policy_q(mdp, epsilon_greedy_policy(q, rate))) < 1e-8
 
 
 def test_epsilon_greedy_q_lies_between_the_optimal_and_the_uniform_policys() -> None:
     mdp = three_states()
     assert distance(epsilon_greedy_q(mdp, 0), optimal_q(mdp)) < 1e-9
-    assert distance(epsilon_greedy_q(mdp, 1), policy_value(mdp, uniform(mdp))) < 1e-9
+    assert distance(epsilon_greedy_q(mdp, 1), policy_q(mdp, uniform(mdp))) < 1e-9
     half = epsilon_greedy_q(mdp, 0.5)
     assert (half <= optimal_q(mdp) + 1e-9).all()
     assert distance(half, optimal_q(mdp)) > 0.1
@@ -205,7 +205,7 @@ def test_every_error_is_below_both_bounds(mdp: FiniteMDP, seed: int, rate: float
     start, policy = random_q(seed, mdp), random_policy(seed, mdp)
     exact = {
         "optimality": best_of_all_policies(mdp) if mdp.actions**mdp.states <= 27 else optimal_q(mdp),
-        "expectation": policy_value(mdp, policy),
+        "expectation": policy_q(mdp, policy),
         "epsilon-greedy": epsilon_greedy_q(mdp, rate, tolerance=1e-11),
     }
     for name, value in operators(mdp, seed, rate).items():
@@ -248,8 +248,8 @@ def test_without_a_future_one_sweep_is_exact() -> None:
 @given(mdp=mdps(), seed=SEED)
 def test_policy_improvement_never_lowers_a_value(mdp: FiniteMDP, seed: int) -> None:
     policy = random_policy(seed, mdp)
-    before = policy_value(mdp, policy)
-    assert (policy_value(mdp, greedy_policy(before)) >= before - 1e-9).all()
+    before = policy_q(mdp, policy)
+    assert (policy_q(mdp, greedy_policy(before)) >= before - 1e-9).all()
     rounds = list(policy_iteration(mdp, policy=policy))
     assert torch.equal(rounds[0].policy, policy)
     for earlier, later in pairwise(rounds):
@@ -262,7 +262,7 @@ def test_rounds_of_policy_iteration_by_hand() -> None:
     mdp = three_states()
     first, *_ = rounds = list(policy_iteration(mdp))
     assert first.policy.tolist() == [[0.5, 0.5]] * 3
-    assert distance(first.q, plain_policy_value(mdp, uniform(mdp))) < 1e-12
+    assert distance(first.q, plain_policy_q(mdp, uniform(mdp))) < 1e-12
     value = first.q.mean(-1)
     assert first.gain == pytest.approx((first.q.amax(-1) - value).max().item())
     last = rounds[-1]
@@ -368,7 +368,6 @@ def test_taxi_takes_the_shortest_ride() -> None:
 ALL: dict[str, Callable[[FiniteMDP], Any]] = {
     "value_iteration": lambda mdp: next(value_iteration(mdp)),
     "policy_evaluation": lambda mdp: next(policy_evaluation(mdp, uniform(mdp))),
-    "policy_value": lambda mdp: policy_value(mdp, uniform(mdp)),
     "policy_iteration": lambda mdp: next(policy_iteration(mdp)),
     "optimal_q": optimal_q,
     "epsilon_greedy_q": lambda mdp: epsilon_greedy_q(mdp, 0.1),
@@ -384,7 +383,11 @@ def test_a_discount_of_one_is_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("policy", "error", "words"),
     [
-        (torch.full((2, 3), 1 / 3, dtype=torch.float64), ValueError, r"policy must have the shape \(3, 2\).*\(2, 3\)"),
+        (
+            torch.full((2, 3), 1 / 3, dtype=torch.float64),
+            ValueError,
+            r"policy must have the shape \(\.\.\., 3, 2\).*\(2, 3\)",
+        ),
         (torch.full((3, 2), 0.5), TypeError, "policy must be a tensor of torch.float64.*float32"),
         (torch.tensor([[0.5, 0.5], [0.5, 0.6], [1, 0]]).double(), ValueError, "sum to 1 in every state.*'lake'"),
         (torch.tensor([[0.5, 0.5], [1, 0], [1.5, -0.5]]).double(), ValueError, "non-negative.*'peak'.*1.5, -0.5"),
@@ -392,7 +395,7 @@ def test_a_discount_of_one_is_refused(name: str) -> None:
     ],
 )
 def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], words: str) -> None:
-    for evaluate in (policy_value, policy_evaluation, lambda mdp, policy: next(policy_iteration(mdp, policy=policy))):
+    for evaluate in (policy_q, policy_evaluation, lambda mdp, policy: next(policy_iteration(mdp, policy=policy))):
         with pytest.raises(error, match=words):
             evaluate(three_states(), policy)
 
@@ -446,8 +449,8 @@ def test_any_tolerance_above_rounding_is_reached(mdp: FiniteMDP, seed: int, scal
 @pytest.mark.parametrize(
     ("start", "words"),
     [
-        (torch.zeros(2, 3, dtype=torch.float64), r"start must .*\(3, 2\).*\(2, 3\)"),
-        (torch.zeros(3, 1, dtype=torch.float64), r"start must .*\(3, 2\).*\(3, 1\)"),
+        (torch.zeros(2, 3, dtype=torch.float64), r"start must .*\(\.\.\., 3, 2\).*\(2, 3\)"),
+        (torch.zeros(3, 1, dtype=torch.float64), r"start must .*\(\.\.\., 3, 2\).*\(3, 1\)"),
         (torch.zeros(3, 2), "start must be a tensor of torch.float64, but is one of torch.float32"),
         ([[0.0, 0.0]] * 3, "start must be a tensor of torch.float64, but is a list"),
     ],
@@ -458,7 +461,7 @@ def test_a_start_of_another_kind_is_refused(start: Tensor, words: str) -> None:
 
 
 def test_a_next_value_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"next_value must turn \(S, A\) into \(3,\) .*, but it returned \(2,\)"):
+    with pytest.raises(ValueError, match=r"next_value must turn \(3, 2\) into \(3,\) .*, but it returned \(2,\)"):
         next(sweeps(three_states(), lambda q: q.amax(0)))
     with pytest.raises(ValueError, match=r"of torch.float64, but it returned .* of torch.float32"):
         next(sweeps(three_states(), lambda q: q.amax(-1).float()))

@@ -13,7 +13,7 @@ import torch
 
 from sac_tutorial import check
 from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04
-from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_value
+from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
 from tools.notebooks import ROOT, read
@@ -1201,7 +1201,7 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
     uniform = torch.full((crossing.states, crossing.actions), 1 / crossing.actions, dtype=torch.float64)
     enough = next(sweeps_of(n) for n in range(0, 300, 10) if check.solve_policy(sweeps_of(n)).score == 1)
     value = enough(uniform, crossing.expected_reward, crossing.continuation_matrix, crossing.discount)
-    assert torch.allclose(value, (uniform * policy_value(crossing, uniform)).sum(-1), rtol=0, atol=1e-5)
+    assert torch.allclose(value, (uniform * policy_q(crossing, uniform)).sum(-1), rtol=0, atol=1e-5)
 
 
 # The run axis

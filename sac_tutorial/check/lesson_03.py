@@ -17,7 +17,7 @@ from torch import Tensor
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
 from sac_tutorial.dqn import DQN, DQNSettings
-from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, policy_value
+from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, policy_q
 from sac_tutorial.equations import double_value, greedy_value, taken_value, td_target
 from sac_tutorial.features import coordinates
 from sac_tutorial.gridworld import gridworld
@@ -672,7 +672,7 @@ _ANSWERS: dict[str, Callable[[FiniteMDP], Tensor]] = {
     "Q*": optimal_q,
     "the Q of the uniform policy": lambda mdp: epsilon_greedy_q(mdp, 1.0),
     "the Q of the worst actions": lambda mdp: -optimal_q(replace(mdp, reward=-mdp.reward)),
-    "the Q of always taking action 0": lambda mdp: policy_value(mdp, _first_action_only(mdp)),
+    "the Q of always taking action 0": lambda mdp: policy_q(mdp, _first_action_only(mdp)),
 }
 """The exact answers that a learner may end at."""
 

@@ -1,0 +1,74 @@
+"""Where a policy spends its time, and what that comes to: expected visits, return and entropy, exactly.
+
+May import: `equations`, `mdp`, `policy_chain`.
+"""
+
+import torch
+from torch import Tensor
+
+from sac_tutorial.equations import entropy, expected_value
+from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.policy_chain import check_end, policy_chain, reachable
+
+
+def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
+    """Return d^π(s) = Σ_t γ^t P(S_t = s), the expected discounted visits to each state: solve (I − γ P̃^πᵀ) d = ρ₀, (6.4).
+
+    A step counts where an action is taken, so terminal states have none, and the visits sum to the expected discounted
+    length of an episode. The start distribution is the MDP's.
+
+    Args:
+        mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
+        policy: π, float64, shape (..., S, A), rows that sum to 1.
+
+    Returns:
+        d^π, shape (..., S).
+
+    Raises:
+        TypeError: for a policy that is no tensor of float64.
+        ValueError: for a policy that is none, or γ = 1 where a state that the policy visits has no way to an end.
+
+    Source: Sutton and Barto (2018), equation 9.2, discounted; Puterman (1994), equation 6.9.2.
+    """
+    chain = policy_chain(mdp, policy)
+    if mdp.discount == 1:  # states that are never visited may go round in circles: leave them out
+        visited = reachable(chain, mdp.start_probability > 0)
+        check_end(mdp, policy, visited)
+        chain = chain * visited.unsqueeze(-1)
+    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain.mT
+    start = mdp.start_probability.expand(chain.shape[:-1])
+    count: Tensor = torch.linalg.solve(system, start.unsqueeze(-1)).squeeze(-1)
+    return count
+
+
+def state_distribution(mdp: FiniteMDP, policy: Tensor) -> Tensor:
+    """Return d^π(s) / Σ d^π, the share of the (discounted) time that the policy spends in each state, (6.5), shape (..., S).
+
+    Arguments and errors are those of `visits`.
+
+    Source: Sutton and Barto (2018), equation 9.3.
+    """
+    count = visits(mdp, policy)
+    return count / count.sum(-1, keepdim=True)
+
+
+def expected_return(mdp: FiniteMDP, policy: Tensor) -> Tensor:
+    """Return E[Σ_t γ^t r_t] = Σ_s d^π(s) Σ_a π(a|s) r̄(s,a), the return from the start without entropy, (6.4), shape (...,).
+
+    Arguments and errors are those of `visits`.
+
+    Source: Puterman (1994), section 6.9.
+    """
+    return expected_value(expected_value(mdp.expected_reward, policy), visits(mdp, policy))
+
+
+def expected_entropy(mdp: FiniteMDP, policy: Tensor) -> Tensor:
+    """Return Σ_s H(π(·|s)) d^π(s) / Σ d^π, the entropy of an average step in nats, (6.5), shape (...,).
+
+    It lies in [0, log A] whatever γ. Times the sum of `visits` it is the entropy that the soft objective adds up.
+
+    Arguments and errors are those of `visits`.
+
+    Source: Haarnoja et al. (2018b), section 5, as an average over the states that the policy visits.
+    """
+    return expected_value(entropy(policy), state_distribution(mdp, policy))
