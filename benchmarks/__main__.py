@@ -6,7 +6,7 @@ import sys
 
 import torch
 
-from benchmarks import deep_q_learning, tabular_learning, value_iteration
+from benchmarks import deep_q_learning, soft_value_iteration, tabular_learning, value_iteration
 
 
 def main() -> None:
@@ -23,6 +23,8 @@ def main() -> None:
     comparisons = (
         value_iteration.compare,
         value_iteration.cost_by_size,
+        soft_value_iteration.compare,
+        soft_value_iteration.temperatures,
         tabular_learning.compare,
         deep_q_learning.compare,
     )

@@ -105,9 +105,9 @@ def draw_grid(
             tint = plt.get_cmap("Greys")(0.45 * shade(shown[state].item())) if live else "white"
             axes.add_patch(Rectangle(corner, 1, 1, facecolor=tint, edgecolor="0.6"))
             if live and value is not None:
-                axes.text(column + 0.5, -row - 0.76, f"{value[state]:.2f}", ha="center", va="center", fontsize="small")
+                axes.text(column + 0.5, -row - 0.85, f"{value[state]:.2f}", ha="center", va="center", fontsize="small")
             if live and policy is not None:
-                _draw_arrows(axes, (column + 0.5, -row - 0.38), mdp.action_labels, policy[state].tolist())
+                _draw_arrows(axes, (column + 0.5, -row - 0.37), mdp.action_labels, policy[state].tolist())
             if character in "SGHC":
                 axes.text(column + 0.08, -row - 0.08, character, ha="left", va="top", fontsize="small", color="0.35")
             state += 1
@@ -123,10 +123,17 @@ def _draw_arrows(axes: Axes, foot: tuple[float, float], labels: Sequence[str], p
     for label, probability in zip(labels, policy, strict=True):
         if probability > 0.01:
             right, up = ARROWS[label]
-            length = 0.08 + 0.18 * probability
+            length, head = 0.34 * probability, 4 + 7 * probability
             axes.annotate(
                 "",
                 xy=(x + right * length, y + up * length),
                 xytext=foot,
-                arrowprops={"arrowstyle": "-|>", "color": COLOURS[0], "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0},
+                arrowprops={
+                    "arrowstyle": "-|>",
+                    "color": COLOURS[0],
+                    "linewidth": 0.8 + 0.8 * probability,
+                    "mutation_scale": head,
+                    "shrinkA": 0,
+                    "shrinkB": 0,
+                },
             )

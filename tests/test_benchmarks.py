@@ -5,9 +5,11 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import __main__, deep_q_learning, tabular_learning, value_iteration
+from benchmarks import __main__, deep_q_learning, soft_value_iteration, tabular_learning, value_iteration
 from benchmarks.timing import in_turns, interleaved
 from sac_tutorial.dynamic_programming import optimal_q
+from sac_tutorial.dynamic_programming import soft_value_iteration as soft_value_iteration_of
+from sac_tutorial.equations import soft_value
 from sac_tutorial.mdp import FiniteMDP
 
 
@@ -35,6 +37,27 @@ def test_quantecon_solves_the_same_model() -> None:
     assert torch.allclose(swept, value_iteration.sweep(mdp, value), rtol=1e-12)
     solved = torch.from_numpy(theirs.solve(method="policy_iteration").v)
     assert torch.allclose(solved, optimal_q(mdp).amax(-1), rtol=1e-10)
+
+
+def test_a_soft_sweep_is_the_one_that_soft_value_iteration_takes() -> None:
+    mdp = value_iteration.random_model(30)
+    q = torch.randn(30, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sweep = next(soft_value_iteration_of(mdp, soft_value_iteration.TEMPERATURE, start=q))
+    value = soft_value(q, soft_value_iteration.TEMPERATURE)
+    assert torch.allclose(
+        soft_value_iteration.soft_sweep(mdp, value), soft_value(sweep.q, soft_value_iteration.TEMPERATURE)
+    )
+
+
+def test_all_temperatures_are_solved_at_once_and_singly_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(soft_value_iteration, "TEMPERATURES", 3)
+    _, _, *rows = soft_value_iteration.temperatures()
+    assert [row.split()[1] for row in rows] == ["policy", "value"]
+    monkeypatch.setattr(soft_value_iteration, "soft_optimal_q", lambda *_: torch.rand(1))
+    with pytest.raises(AssertionError, match="soft policy iteration gives another answer"):
+        list(soft_value_iteration.temperatures())
 
 
 def test_the_plain_loop_learns_what_the_runs_learn() -> None:

@@ -87,6 +87,16 @@ def test_normal_form() -> None:
     assert fail.outputs[0].traceback == ["ValueError: no"]
 
 
+def test_a_widget_is_not_stored_since_it_lives_beside_its_kernel_only() -> None:
+    cell = new_code_cell("slider", id="slider", execution_count=1)
+    cell.outputs = [
+        new_output("execute_result", {notebooks.WIDGET: {}, "text/plain": "FloatSlider()"}, execution_count=1),
+        new_output("execute_result", {"text/plain": "7"}, execution_count=1),
+    ]
+    (normal,) = notebooks.normalise(new_notebook(cells=[cell])).cells
+    assert [output.data["text/plain"] for output in normal.outputs] == ["7"]
+
+
 def test_ids_are_kept_where_they_can_be_and_else_always_the_same() -> None:
     one, other = notebooks.normalise(messy()), notebooks.normalise(messy())
     ids = [cell.id for cell in one.cells]

@@ -20,6 +20,7 @@ PARTS = ("", "solutions", "exercises")
 """The folders that hold notebooks, relative to FOLDER: lessons first."""
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT_CELL_METADATA = ("nbgrader", "tags")
 """nbgrader refuses a solution cell that has lost its metadata."""
 
@@ -100,6 +101,8 @@ def _normalise_outputs(cell: NotebookNode, position: int) -> None:
             if outputs and outputs[-1].output_type == "stream" and outputs[-1].name == output.name:
                 outputs[-1].text += output.text
                 continue
+        elif WIDGET in output.get("data", {}):  # alive only beside its kernel: a reader would see an empty place
+            continue
         elif output.output_type == "execute_result":
             output.execution_count = cell.execution_count
         elif output.output_type == "error":  # the frames of a traceback name folders of one machine
