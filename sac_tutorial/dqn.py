@@ -20,7 +20,7 @@ from sac_tutorial._borders import number_in, positive_integer, positive_number, 
 from sac_tutorial.equations import greedy_value, squared_loss, taken_value, td_target
 from sac_tutorial.networks import MLP, Learnable, Network, check_learning_rate, copy_step, frozen_copy, polyak_step
 from sac_tutorial.replay import Batch
-from sac_tutorial.saving import fill, load_tensors, save_tensors
+from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Linear, Schedule, ends, value_after
 from sac_tutorial.vector_env import action_shape, observation_shape
 
@@ -203,9 +203,7 @@ class DQN:
         Raises:
             OSError: if the file can't be written.
         """
-        save_tensors(
-            path, self._tensors(), {"agent": "DQN", "network": repr(self.network), "updates": str(self.updates)}
-        )
+        save_agent(path, "DQN", repr(self.network), self.updates, self._tensors())
 
     def load(self, path: str | Path) -> None:
         """Take over networks and count of updates from a file that an agent of the same shape has saved.
@@ -214,18 +212,11 @@ class DQN:
             FileNotFoundError: if there is no such file.
             ValueError: for a file that is cut off, of another kind, or from another network; the agent stays as it was.
         """
-        found, description = load_tensors(path)
-        updates, network = description.get("updates", ""), description.get("network")
-        if description.get("agent") != "DQN" or not updates.isdecimal():
-            raise ValueError(f"{path} holds no DQN agent, but {description or 'tensors without a description'}.")
-        if network != repr(self.network):
-            raise ValueError(f"{path} was saved from {network}, but this agent has {self.network!r}.")
-        fill(self._tensors(), found, str(path))
-        self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=int(updates))
+        updates = load_agent(path, "DQN", repr(self.network), self._tensors())
+        self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=updates)
 
-    def _tensors(self) -> dict[str, Tensor]:
-        both = {"online": self.online.parameters, "target": self.target}
-        return {f"{name}.{number}": tensor for name, tensors in both.items() for number, tensor in enumerate(tensors)}
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        return {"online": self.online.parameters, "target": self.target}
 
 
 def _number_of_actions(envs: VectorEnv) -> int:

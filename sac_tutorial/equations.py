@@ -337,6 +337,96 @@ def huber_loss(q: Tensor, target: Tensor) -> Tensor:
     return huber(q, target, reduction="none").mean(-1)
 
 
+def bootstrapped_return(
+    reward: Tensor, terminated: Tensor, ended: Tensor, next_value: Tensor, discount: float | Tensor
+) -> Tensor:
+    """Return G_t = r_t + γ (1 − d_t) (V(s_{t+1}) if the piece ends here, else G_{t+1}), equation (5.12), backwards in time.
+
+    A piece ends where the episode did, terminated or cut off, and at the last step that was recorded. With whole episodes
+    that terminate it is the return of (1.2); with T recorded steps the target of step t is an n-step one with n = T − t.
+
+    Args:
+        reward: r, shape (..., T, B): time is the last axis but one.
+        terminated: d, bool, same shape.
+        ended: bool, same shape: true where the episode ended, terminated or cut off.
+        next_value: V(s′) of the true next states, same shape.
+        discount: γ in [0, 1].
+
+    Returns:
+        The returns, same shape.
+
+    Source: Sutton and Barto (2018), equation 7.1; Mnih et al. (2016), algorithm S3.
+    """
+    returns, later = torch.empty_like(next_value), next_value[..., -1, :]
+    for t in reversed(range(reward.shape[-2])):
+        later = torch.where(ended[..., t, :], next_value[..., t, :], later)
+        later = td_target(reward[..., t, :], terminated[..., t, :], later, discount)
+        returns[..., t, :] = later
+    return returns
+
+
+def policy_gradient_loss(log_probability: Tensor, advantage: Tensor) -> Tensor:
+    """Return −mean log π(a|s) A over the batch, equation (5.9): its gradient is minus the score-function estimate of ∇J.
+
+    Args:
+        log_probability: log π(a|s) of the actions that were taken, shape (..., B).
+        advantage: A, shape (..., B), without gradient; weighted by γ^t where the discounted objective is meant.
+
+    Returns:
+        One number a run, shape (...).
+
+    Source: Williams (1992), theorem 1; Sutton and Barto (2018), equation 13.11.
+    """
+    return -(log_probability * advantage.detach()).mean(-1)
+
+
+def gaussian_log_density(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Return log N(a; μ, σ²) = Σ_i (−½ ((a_i − μ_i)/σ_i)² − log σ_i − ½ log 2π), equation (5.6).
+
+    Args:
+        action: a, shape (..., dimensions).
+        mean: μ, shape (..., dimensions).
+        log_std: log σ, broadcast with `mean`.
+
+    Returns:
+        Shape (...).
+
+    Source: any textbook on probability, such as Bishop (2006), equation 2.43 with a diagonal covariance.
+    """
+    noise = (action - mean) * (-log_std).exp()
+    return -(noise.square() / 2 + log_std + math.log(2 * math.pi) / 2).sum(-1)
+
+
+def gaussian_entropy(log_std: Tensor) -> Tensor:
+    """Return the entropy of N(μ, σ²), Σ_i (log σ_i + ½ log 2πe), equation (5.15), in nats; it can be negative.
+
+    Args:
+        log_std: log σ, shape (..., dimensions).
+
+    Returns:
+        Shape (...).
+
+    Source: Shannon (1948), section 20.
+    """
+    return (log_std + math.log(2 * math.pi * math.e) / 2).sum(-1)
+
+
+def clipped_noise(action: Tensor, noise: Tensor, clip: float) -> Tensor:
+    """Return clip(a + clip(ξ, −c, c), −1, 1), equation (5.21): TD3's next action, smeared so that no narrow peak is believed.
+
+    Args:
+        action: μ̄(s′) in [−1, 1], shape (..., dimensions).
+        noise: ξ, same shape.
+        clip: c > 0, the most that the noise may be.
+
+    Returns:
+        Same shape, in [−1, 1].
+
+    Source: Fujimoto, van Hoof and Meger (2018), equation 15.
+    """
+    return (action + noise.clamp(-clip, clip)).clamp(-1, 1)
+
+
 def _temperature(temperature: float | Tensor, q: Tensor, *, limit: str = "", zero: bool = False) -> Tensor:
     """Return α as a tensor that broadcasts with the value; `limit` names the function for α → 0, `zero` lets α be 0."""
     alpha = torch.as_tensor(temperature, dtype=q.dtype)

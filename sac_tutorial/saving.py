@@ -4,7 +4,7 @@ May import: nothing of this package.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import safetensors
@@ -53,6 +53,36 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is no safetensors file, or only a part of one: {error}.") from error
+
+
+def save_agent(path: str | Path, agent: str, shape: str, updates: int, tensors: Mapping[str, Sequence[Tensor]]) -> None:
+    """Write an agent: its kind, the shape of its networks, its count of updates, and its lists of tensors by name.
+
+    Raises:
+        OSError: if the file can't be written; one that was there is left as it was.
+    """
+    save_tensors(path, _numbered(tensors), {"agent": agent, "network": shape, "updates": str(updates)})
+
+
+def load_agent(path: str | Path, agent: str, shape: str, tensors: Mapping[str, Sequence[Tensor]]) -> int:
+    """Fill an agent's tensors from a file that one of the same kind and shape has saved; return its count of updates.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file that is cut off, of another kind, or from other networks; nothing is changed then.
+    """
+    found, description = load_tensors(path)
+    updates, network = description.get("updates", ""), description.get("network")
+    if description.get("agent") != agent or not updates.isdecimal():
+        raise ValueError(f"{path} holds no {agent} agent, but {description or 'tensors without a description'}.")
+    if network != shape:
+        raise ValueError(f"{path} was saved from {network}, but this agent has {shape}.")
+    fill(_numbered(tensors), found, str(path))
+    return int(updates)
+
+
+def _numbered(tensors: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    return {f"{name}.{number}": tensor for name, several in tensors.items() for number, tensor in enumerate(several)}
 
 
 @torch.no_grad()

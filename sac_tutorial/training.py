@@ -100,14 +100,14 @@ def train(
     if not isinstance(seed, list | None):
         whole_number("seed", seed)
     observation, _ = envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
-    _check_finite("The first observation", observation)
+    check_finite("The first observation", observation)
     so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
     with tqdm(total=steps, disable=not progress, unit="step") as bar:
         for number in range(1, steps + 1):
             action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
             next_observation, reward, terminated, truncated, _ = envs.step(action)
-            _check_finite(f"The observation after step {number}", next_observation)
-            _check_finite(f"The reward of step {number}", reward)
+            check_finite(f"The observation after step {number}", next_observation)
+            check_finite(f"The reward of step {number}", reward)
             replay.add(observation, action, reward, next_observation, terminated)
             if number > warmup:
                 agent.update(replay.sample(batch_size, agent.generator))
@@ -117,7 +117,7 @@ def train(
             if ended.any():
                 last_return[ended], so_far[ended] = so_far[ended], 0.0
                 observation, _ = envs.reset(options={"reset_mask": ended})
-                _check_finite(f"The first observation of a new episode, after step {number},", observation)
+                check_finite(f"The first observation of a new episode, after step {number},", observation)
                 bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
             bar.update()
             yield Step(number, ended, last_return.copy())
@@ -141,7 +141,7 @@ def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float =
     """
     number_in("discount", discount, 0, 1)
     whole_number("seed", seed)
-    _check_envs(envs)
+    check_envs(envs)
     if envs.num_envs % agent.runs:
         raise ValueError(
             f"envs must be a multiple of the agent's {agent.runs} runs, one for each episode of each, but are {envs.num_envs}."
@@ -154,8 +154,8 @@ def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float =
         number += 1
         action = agent.exploit(_tensor(observation, agent).view(agent.runs, episodes, *observation.shape[1:]))
         observation, reward, terminated, truncated, _ = envs.step(action.flatten(0, 1).cpu().numpy())
-        _check_finite(f"The observation after step {number}", observation)
-        _check_finite(f"The reward of step {number}", reward)
+        check_finite(f"The observation after step {number}", observation)
+        check_finite(f"The reward of step {number}", reward)
         total += np.where(playing, weight * reward, 0.0)
         weight *= discount
         ended = terminated | truncated
@@ -170,7 +170,7 @@ def _tensor(observation: NDArray[np.float32], agent: Player) -> Tensor:
 
 
 def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_size: int, warmup: int) -> None:
-    _check_envs(envs)
+    check_envs(envs)
     positive_integer("steps", steps)
     if not envs.num_envs == agent.runs == replay.runs:
         raise ValueError(
@@ -193,7 +193,8 @@ def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_s
         )
 
 
-def _check_envs(envs: VectorEnv) -> None:
+def check_envs(envs: VectorEnv) -> None:
+    """Refuse environments that reset themselves, or hand out one array again and again."""
     if envs.metadata.get("autoreset_mode") is not AutoresetMode.DISABLED:
         raise ValueError(
             "envs must not reset themselves, since the last observation of an episode would be lost: "
@@ -203,7 +204,8 @@ def _check_envs(envs: VectorEnv) -> None:
         raise ValueError("envs must hand out new arrays: with copy=False, an observation changes with the next step.")
 
 
-def _check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
+def check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
+    """Raise an EnvironmentFailed that names the run whose values are not finite."""
     finite = np.isfinite(values)
     if not finite.all():
         run = int(finite.reshape(len(values), -1).all(1).argmin())

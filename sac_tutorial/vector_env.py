@@ -15,7 +15,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers import FlattenObservation
+from gymnasium.wrappers import FlattenObservation, RescaleAction
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,11 +35,13 @@ def make_envs(
             `FiniteMDPVectorEnv` takes. None for a function.
 
     Returns:
-        The environments. Observations that are numbers (FrozenLake's) become one-hot vectors.
+        The environments. Observations that are numbers (FrozenLake's) become one-hot vectors; actions that are vectors are
+        rescaled, so that every dimension is in [−1, 1].
 
     Raises:
         TypeError: for `runs` that is no whole number, what is no environment, or observations that are a Dict or Tuple.
-        ValueError: for fewer than 1 run, or an id that Gymnasium doesn't know.
+        ValueError: for fewer than 1 run, an id that Gymnasium doesn't know, or bounds of an action that are infinite or leave
+            nothing between them; the dimension's index is named.
 
     Source: Gymnasium 1.4, `SyncVectorEnv` and `AutoresetMode.DISABLED`.
     """
@@ -63,7 +65,11 @@ def make_envs(
     def flat() -> gymnasium.Env[Any, Any]:
         env = make()
         if isinstance(env.observation_space, Discrete | MultiDiscrete | MultiBinary):
-            return FlattenObservation(env)
+            env = FlattenObservation(env)
+        if isinstance(env.action_space, Box):
+            _check_bounds(env.action_space)
+            one = np.ones(env.action_space.shape, dtype=np.float32)
+            env = RescaleAction(env, -one, one)
         return env
 
     try:
@@ -181,3 +187,24 @@ def action_shape(envs: VectorEnv) -> tuple[int, ...]:
             f"Wrap the environment in gymnasium.wrappers.TransformAction."
         )
     return () if isinstance(space, Discrete) else space.shape
+
+
+def vector_length(what: str, shape: tuple[int, ...]) -> int:
+    """Return the length of a vector of this shape, or raise a ValueError that says what to do with another one."""
+    if len(shape) != 1:
+        raise ValueError(
+            f"Each {what} must be a vector for the default networks, but has the shape {shape}: "
+            f"give networks of your own, or put a wrapper of Gymnasium in front that flattens it."
+        )
+    return shape[0]
+
+
+def _check_bounds(space: Box) -> None:
+    for index in np.ndindex(space.shape):
+        low, high = space.low[index], space.high[index]
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            number = index[0] if len(index) == 1 else index
+            raise ValueError(
+                f"Dimension {number} of the action has the bounds {low:g} and {high:g}; to be rescaled to [-1, 1], they must be "
+                "finite, the lower below the upper."
+            )

@@ -1,0 +1,221 @@
+"""DDPG, and TD3, which is DDPG with three settings changed: deterministic actors for actions that are vectors.
+
+The actor climbs its critic by the pathwise gradient (5.19); the critic regresses on the shared target. Soft actor-critic
+keeps all of this and lets the actor be random.
+
+May import: `equations`, `networks`, `replay`, `saving`, `schedule`, `vector_env`, `_borders`.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from gymnasium.spaces import Box
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from sac_tutorial._borders import number_in, positive_integer, positive_number, whole_number
+from sac_tutorial.equations import clipped_noise, squared_loss, td_target
+from sac_tutorial.networks import MLP, Learnable, check_learning_rate, frozen_copy, polyak_step
+from sac_tutorial.replay import Batch
+from sac_tutorial.saving import load_agent, save_agent
+from sac_tutorial.schedule import Schedule
+from sac_tutorial.vector_env import observation_shape, vector_length
+
+
+@dataclass(frozen=True)
+class DDPGSettings:
+    """The hyper-parameters of DDPG and TD3. Actions are in [−1, 1], and so are the units of all noise.
+
+    Args:
+        discount: γ in [0, 1).
+        actor_learning_rate: η of the actor's Adam: a number > 0, or a `Linear` schedule.
+        critic_learning_rate: η of the critics' Adam.
+        polyak: τ in (0, 1], for θ̄ ← (1 − τ) θ̄ + τ θ, equation (3.11).
+        exploration_noise: standard deviation ≥ 0 of the noise that exploring adds to each action.
+        critics: 1 (DDPG), or 2 (TD3), the lower of which values the next state.
+        target_noise: standard deviation ≥ 0 of the noise on the next action, equation (5.21); 0 for none.
+        target_noise_clip: the most that this noise may be, > 0.
+        actor_period: updates of the critics from one step of the actor to the next, ≥ 1.
+        hidden: widths of the hidden layers of all networks.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for what is out of range.
+    """
+
+    discount: float = 0.99
+    actor_learning_rate: Schedule = 1e-3
+    critic_learning_rate: Schedule = 1e-3
+    polyak: float = 0.005
+    exploration_noise: float = 0.1
+    critics: int = 1
+    target_noise: float = 0.0
+    target_noise_clip: float = 0.5
+    actor_period: int = 1
+    hidden: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        """Check everything at the border."""
+        number_in("discount", self.discount, 0, 1, open_above=True)
+        check_learning_rate(self.actor_learning_rate)
+        check_learning_rate(self.critic_learning_rate)
+        positive_number("polyak", number_in("polyak", self.polyak, 0, 1))
+        for name in ("exploration_noise", "target_noise"):
+            number_in(name, getattr(self, name), 0, math.inf, open_above=True)
+        positive_number("target_noise_clip", self.target_noise_clip)
+        number_in("critics", positive_integer("critics", self.critics), 1, 2)
+        positive_integer("actor_period", self.actor_period)
+
+
+TD3 = DDPGSettings(critics=2, target_noise=0.2, actor_period=2)
+"""What Fujimoto, van Hoof and Meger (2018) change: twins, noise on the next action, a slower actor."""
+
+
+class DDPG:
+    """Deep deterministic policy gradient, R independent runs at once.
+
+    Args:
+        envs: the environments, with actions that are vectors in [−1, 1], as `make_envs` makes them.
+        settings: the hyper-parameters; `TD3` makes it TD3.
+        seed: of the one generator that draws parameters, noise and batches.
+        device: where everything is computed.
+
+    Attributes:
+        actor: a `Learnable`; its `parameters` have the leading axis R.
+        critic: a `Learnable`; its `parameters` have the leading axes (critics, R).
+        target_actor, target_critic: their delayed copies, lists of tensors.
+
+    Raises:
+        TypeError: for numbered actions, or settings that are none.
+        ValueError: for action spaces other than [−1, 1], or observations that are no vectors.
+
+    Source: Lillicrap et al. (2016), algorithm 1; Fujimoto, van Hoof and Meger (2018), algorithm 1.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        settings: DDPGSettings | None = None,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings = DDPGSettings() if settings is None else settings
+        if not isinstance(self.settings, DDPGSettings):
+            raise TypeError(f"settings must be DDPGSettings, but is {settings!r}.")
+        self.runs, self.device = envs.num_envs, torch.device(device)
+        observation, action = vector_length("observation", observation_shape(envs)), _dimensions(envs)
+        self.actor_network = MLP(observation, self.settings.hidden, action)
+        self.critic_network = MLP(observation + action, self.settings.hidden, 1)
+        self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
+        self.actor = Learnable(
+            self.actor_network.initial((self.runs,), self.generator), self.settings.actor_learning_rate
+        )
+        leading = (self.settings.critics, self.runs)
+        self.critic = Learnable(
+            self.critic_network.initial(leading, self.generator), self.settings.critic_learning_rate
+        )
+        self.target_actor = frozen_copy(self.actor.parameters)
+        self.target_critic = frozen_copy(self.critic.parameters)
+
+    # Acting
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        """Return the actor's actions for observations of shape (R, B, *observation): float32 in [−1, 1], (R, B, dimensions)."""
+        with torch.no_grad():
+            return self._act(self.actor.parameters, observation)
+
+    def explore(self, observation: Tensor) -> Tensor:
+        """Return the actor's actions with Gaussian noise, clipped to [−1, 1]."""
+        action = self.exploit(observation)
+        return (action + self.settings.exploration_noise * self._noise(action)).clamp(-1, 1)
+
+    @torch.no_grad()
+    def q(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Return Q(s, a) of each critic, shape (critics, R, B)."""
+        return self._judge(self.critic.parameters, observation, action)
+
+    # Learning
+
+    def update(self, batch: Batch) -> Tensor:
+        """Take one gradient step of the critics, and each `actor_period`-th time one of the actor; return the losses, (R,).
+
+        Equations (5.20) or (5.21) for the target, (3.2) for the critics' loss, (5.19) for the actor's, (3.11) for the copies.
+        """
+        settings = self.settings
+        with torch.no_grad():
+            next_action = self._act(self.target_actor, batch.next_observation)
+            if settings.target_noise:
+                noise = settings.target_noise * self._noise(next_action)
+                next_action = clipped_noise(next_action, noise, settings.target_noise_clip)
+            next_value = self._judge(self.target_critic, batch.next_observation, next_action).amin(0)
+            target = td_target(batch.reward, batch.terminated, next_value, settings.discount)
+        loss = squared_loss(self._judge(self.critic.parameters, batch.observation, batch.action), target)
+        self.critic.descend(loss)
+
+        if self.critic.steps % settings.actor_period == 0:
+            first = [parameter[:1].detach() for parameter in self.critic.parameters]
+            action = self._act(self.actor.parameters, batch.observation)
+            self.actor.descend(-self._judge(first, batch.observation, action).squeeze(0).mean(-1))
+            polyak_step(self.target_actor, self.actor.parameters, settings.polyak)
+            polyak_step(self.target_critic, self.critic.parameters, settings.polyak)
+        return loss[0].detach()
+
+    def _act(self, parameters: list[Tensor], observation: Tensor) -> Tensor:
+        return self.actor_network(parameters, observation).tanh()
+
+    def _judge(self, parameters: list[Tensor], observation: Tensor, action: Tensor) -> Tensor:
+        return self.critic_network(parameters, torch.cat([observation, action], -1)).squeeze(-1)
+
+    def _noise(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self.generator, device=self.device)
+
+    # Keeping
+
+    def save(self, path: str | Path) -> None:
+        """Write all four networks and the count of updates to a safetensors file, in one step.
+
+        The optimisers' averages, the generator and the replay are not in it: who goes on training from here starts them anew.
+
+        Raises:
+            OSError: if the file can't be written.
+        """
+        save_agent(path, "DDPG", self._shape, self.critic.steps, self._tensors())
+
+    def load(self, path: str | Path) -> None:
+        """Take over networks and count of updates from a file that an agent of the same shape has saved.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: for a file that is cut off, of another kind, or from other networks; the agent stays as it was.
+        """
+        updates, settings = load_agent(path, "DDPG", self._shape, self._tensors()), self.settings
+        slower = updates // settings.actor_period
+        self.actor = Learnable(self.actor.parameters, settings.actor_learning_rate, steps=slower)
+        self.critic = Learnable(self.critic.parameters, settings.critic_learning_rate, steps=updates)
+
+    @property
+    def _shape(self) -> str:
+        return f"{self.actor_network!r} and {self.settings.critics} of {self.critic_network!r}"
+
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        return {
+            "actor": self.actor.parameters,
+            "critic": self.critic.parameters,
+            "target_actor": self.target_actor,
+            "target_critic": self.target_critic,
+        }
+
+
+def _dimensions(envs: VectorEnv) -> int:
+    space = envs.single_action_space
+    if not isinstance(space, Box):
+        raise TypeError(
+            f"DDPG's actor moves along the gradient of a vector of numbers, but the action space is {space}: numbered actions "
+            "need DQN, or an ActorCritic with a Categorical policy."
+        )
+    if not ((space.low == -1).all() and (space.high == 1).all()):
+        raise ValueError(f"Actions must be in [-1, 1], as make_envs rescales them, but the action space is {space}.")
+    return vector_length("action", space.shape)

@@ -1,0 +1,113 @@
+"""The policy gradient of a FiniteMDP: exactly, and as REINFORCE estimates it from sampled episodes.
+
+The policy is a table of logits θ, π(a|s) ∝ exp θ(s,a), so that every gradient has the shape of the table.
+
+May import: `dynamic_programming`, `equations`, `mdp`, `policy_chain`, `visitation`, `_borders`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sac_tutorial._borders import positive_integer
+from sac_tutorial.dynamic_programming import policy_q
+from sac_tutorial.equations import soft_policy_value
+from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.policy_chain import check_policy
+from sac_tutorial.visitation import visits
+
+
+def exact_policy_gradient(mdp: FiniteMDP, logits: Tensor, temperature: float | Tensor = 0.0) -> Tensor:
+    """Return ∂J/∂θ(s,a) = d^π(s) π(a|s) A(s,a), equation (5.5), with A = Q^π − α log π − V^π.
+
+    Args:
+        mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
+        logits: θ, float64, shape (..., S, A).
+        temperature: α ≥ 0: with α > 0 it is the gradient of return plus α times discounted entropy.
+
+    Returns:
+        The gradient of J, the expected discounted return from the start, shape (..., S, A).
+
+    Raises:
+        TypeError: for logits that are no tensor of float64.
+        ValueError: for what `policy_q` and `visits` refuse.
+
+    Source: Sutton et al. (2000), theorem 1; Agarwal et al. (2021), lemma C.1.
+    """
+    policy = torch.softmax(logits, -1)
+    q = policy_q(mdp, policy, temperature)
+    value = soft_policy_value(q, policy, temperature)
+    surprise = torch.as_tensor(temperature, dtype=torch.float64).unsqueeze(-1) * torch.log_softmax(logits, -1)
+    return visits(mdp, policy).unsqueeze(-1) * policy * (q - surprise - value.unsqueeze(-1))
+
+
+class Played(NamedTuple):
+    """One episode of each of R runs, step by step; entries after its end are padding."""
+
+    state: Tensor
+    """s_t, int64, shape (T, R)."""
+    action: Tensor
+    """a_t, int64, shape (T, R)."""
+    reward: Tensor
+    """r_t, float64, shape (T, R); 0 after the end."""
+    next_state: Tensor
+    """s_{t+1}, int64, shape (T, R)."""
+    terminated: Tensor
+    """d_t, bool, shape (T, R); true from the end on."""
+    playing: Tensor
+    """Whether step t was taken at all, bool, shape (T, R)."""
+
+
+def play(mdp: FiniteMDP, policy: Tensor, *, runs: int, steps: int, generator: torch.Generator) -> Played:
+    """Play one episode in each run, cut off after `steps` steps.
+
+    What is cut off is worth at most γ^steps r_max/(1 − γ), (4.8).
+
+    Args:
+        mdp: the model that is sampled.
+        policy: π, float64, shape (S, A), rows that sum to 1.
+        runs: R ≥ 1.
+        steps: T ≥ 1.
+        generator: source of the randomness; one row of draws a run.
+
+    Raises:
+        TypeError: for counts that are not whole numbers, or a policy that is no tensor of float64.
+        ValueError: for counts below 1, or a policy that is none.
+    """
+    check_policy(mdp, policy)
+    boundaries = policy.cumsum(-1)[:, :-1]
+    state, playing = mdp.start(positive_integer("runs", runs), generator), torch.ones(runs, dtype=torch.bool)
+    recorded = []
+    for _ in range(positive_integer("steps", steps)):
+        draw = torch.rand(runs, 1, generator=generator, dtype=torch.float64)
+        action = (boundaries[state] <= draw).sum(-1)
+        next_state, reward, terminated = mdp.sample(state, action, generator)
+        recorded.append((state, action, reward * playing, next_state, terminated | ~playing, playing))
+        state, playing = next_state, playing & ~terminated
+        if not playing.any():
+            break
+    return Played(*(torch.stack(each) for each in zip(*recorded, strict=True)))
+
+
+def score_gradient(played: Played, policy: Tensor, weight: Tensor) -> Tensor:
+    """Return Σ_t w_t ∂log π(a_t|s_t)/∂θ of each run's episode, equation (5.7): with w_t = γ^t G_t this is REINFORCE.
+
+    For logits the score is ∂log π(a|s)/∂θ(s,b) = 1[a = b] − π(b|s), equation (5.6).
+
+    Args:
+        played: the episodes, (T, R).
+        policy: the π that played, shape (S, A).
+        weight: w, float64, shape (T, R).
+
+    Returns:
+        One estimate a run, shape (R, S, A).
+
+    Source: Williams (1992), section 4.
+    """
+    states, actions = policy.shape
+    weight = (weight * played.playing).T
+    pair, state = (played.state * actions + played.action).T, played.state.T
+    taken = torch.zeros(len(weight), states * actions, dtype=torch.float64).scatter_add_(1, pair, weight)
+    visited = torch.zeros(len(weight), states, dtype=torch.float64).scatter_add_(1, state, weight)
+    return taken.view(-1, states, actions) - visited.unsqueeze(-1) * policy
