@@ -9,7 +9,7 @@ May import: `equations`, `networks`, `policies`, `saving`, `schedule`, `training
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -254,7 +254,8 @@ def train_on_policy(
     age, so_far, last_return, steps = np.zeros(count, np.int64), np.zeros(count), np.full(count, np.nan), 0
     with tqdm(total=updates, disable=not progress, unit="update") as bar:
         for number in range(1, updates + 1):
-            rows, taken = [], np.ones(count, dtype=np.bool_)
+            rows: list[tuple[NDArray[Any], ...]] = []
+            taken = np.ones(count, dtype=np.bool_)
             while taken.any() and len(rows) != agent.settings.piece:
                 steps += 1
                 seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
@@ -286,20 +287,17 @@ def train_on_policy(
             yield Progress(number, steps, last_return.reshape(agent.runs, agent.players).copy())
 
 
-def _piece(rows: list[tuple[NDArray[np.generic], ...]], agent: ActorCritic) -> Piece:
+def _piece(rows: list[tuple[NDArray[Any], ...]], agent: ActorCritic) -> Piece:
     """Turn what T steps brought, each (R · N, …), into tensors (R, T, N, …)."""
     fields = []
     for column in zip(*rows, strict=True):
-        field = (
-            torch.as_tensor(np.stack(column), device=agent.device)
-            .unflatten(1, (agent.runs, agent.players))
-            .transpose(0, 1)
-        )
+        field = torch.as_tensor(np.stack(column), device=agent.device)
+        field = field.view(len(rows), agent.runs, agent.players, *field.shape[2:]).transpose(0, 1)
         fields.append(field.float() if field.dtype == torch.float64 else field)
     return Piece(*fields)
 
 
-def _within(envs: VectorEnv, action: NDArray[np.generic]) -> NDArray[np.generic]:
+def _within(envs: VectorEnv, action: NDArray[Any]) -> NDArray[Any]:
     """A Gaussian has no bounds, an action space has: what is outside is clipped on its way into the environment."""
     space = envs.single_action_space
     return np.clip(action, space.low, space.high) if isinstance(space, Box) else action

@@ -366,7 +366,7 @@ def bootstrapped_return(
 
 
 def policy_gradient_loss(log_probability: Tensor, advantage: Tensor) -> Tensor:
-    """Return −mean log π(a|s) A over the batch, equation (5.9): its gradient is minus the score-function estimate of ∇J.
+    """Return −mean log π(a|s) A over the batch, equation (5.10): its gradient is minus the score-function estimate of ∇J.
 
     Args:
         log_probability: log π(a|s) of the actions that were taken, shape (..., B).
@@ -381,7 +381,7 @@ def policy_gradient_loss(log_probability: Tensor, advantage: Tensor) -> Tensor:
 
 
 def gaussian_log_density(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Return log N(a; μ, σ²) = Σ_i (−½ ((a_i − μ_i)/σ_i)² − log σ_i − ½ log 2π), equation (5.6).
+    """Return log N(a; μ, σ²) = Σ_i (−½ ((a_i − μ_i)/σ_i)² − log σ_i − ½ log 2π), equation (5.15).
 
     Args:
         action: a, shape (..., dimensions).

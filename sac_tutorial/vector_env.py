@@ -205,6 +205,6 @@ def _check_bounds(space: Box) -> None:
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             number = index[0] if len(index) == 1 else index
             raise ValueError(
-                f"Dimension {number} of the action has the bounds {low:g} and {high:g}; to be rescaled to [-1, 1], they must be "
-                "finite, the lower below the upper."
+                f"Dimension {number} of the action has the bounds {low:g} and {high:g}; to be rescaled to [-1, 1], "
+                "they must be finite, the lower below the upper."
             )
