@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number, number_in, positive_number
+from sac_tutorial._borders import check_temperature, number, number_in, positive_number
 from sac_tutorial.equations import (
     boltzmann_policy,
     entropy,
@@ -165,7 +165,7 @@ def soft_value_iteration(
 
     Source: Ziebart (2010), section 5.2; Haarnoja et al. (2017), theorem 3.
     """
-    alpha = _check_temperature(temperature, limit="value_iteration")
+    alpha = _temperature(temperature, limit="value_iteration")
     start = _zeros(mdp, alpha) if start is None else start
     return sweeps(mdp, partial(soft_value, temperature=alpha), tolerance=tolerance, start=start)
 
@@ -199,7 +199,7 @@ def policy_evaluation(
     Source: Sutton and Barto (2018), equation 4.5; Haarnoja et al. (2018a), lemma 1.
     """
     check_policy(mdp, policy)
-    alpha = _check_temperature(temperature, policy, zero=True)
+    alpha = _temperature(temperature, policy, zero=True)
     bonus = alpha * entropy(policy)  # does not change from sweep to sweep
     start = torch.zeros(*bonus.shape, mdp.actions, dtype=torch.float64) if start is None else start
     return sweeps(mdp, lambda q: expected_value(q, policy) + bonus, tolerance=tolerance, start=start)
@@ -227,7 +227,7 @@ def policy_q(mdp: FiniteMDP, policy: Tensor, temperature: float | Tensor = 0.0) 
     et al. (2017), section 3.
     """
     chain = policy_chain(mdp, policy)
-    alpha = _check_temperature(temperature, policy, zero=True)
+    alpha = _temperature(temperature, policy, zero=True)
     if mdp.discount == 1:
         check_end(mdp, policy, torch.ones(mdp.states, dtype=torch.bool))
     reward = soft_policy_value(mdp.expected_reward.expand(*alpha.shape[:-1], -1, -1), policy, alpha)
@@ -296,7 +296,7 @@ def soft_policy_iteration(
 
     Source: Haarnoja et al. (2018a), theorem 1.
     """
-    alpha = _check_temperature(temperature, limit="policy_iteration")
+    alpha = _temperature(temperature, limit="policy_iteration")
     return _soft_policy_iteration(mdp, alpha, policy, improve or partial(boltzmann_policy, temperature=alpha))
 
 
@@ -341,7 +341,7 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float | Tensor) -> Tensor:
 
     Source: Haarnoja et al. (2018a), theorem 1.
     """
-    alpha = _check_temperature(temperature, limit="optimal_q")
+    alpha = _temperature(temperature, limit="optimal_q")
     *_, last = soft_policy_iteration(mdp, alpha)
     return last.q
 
@@ -383,7 +383,7 @@ def _zeros(mdp: FiniteMDP, temperature: Tensor) -> Tensor:
     return torch.zeros(*temperature.shape[:-1], mdp.states, mdp.actions, dtype=torch.float64)
 
 
-def _check_temperature(
+def _temperature(
     temperature: float | Tensor, policy: Tensor | None = None, *, limit: str = "", zero: bool = False
 ) -> Tensor:
     """Return α as a scalar or with the rank of the value; `limit` names what α → 0 leads to, `zero` lets α be 0."""
@@ -395,11 +395,7 @@ def _check_temperature(
         )
     else:
         alpha = temperature
-    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
-        raise ValueError(
-            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
-            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
-        )
+    check_temperature(alpha, limit=limit, zero=zero)
     if alpha.dim() == 0:
         return alpha
     if alpha.shape[-1] != 1:

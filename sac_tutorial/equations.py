@@ -4,14 +4,14 @@ Every learner regresses on the same target and differs only in the value of the 
 number under which a lesson derives them: (2.3) is equation 3 of lesson 02. The functions act on trailing axes only
 (actions last), so what is written for one state serves a batch of states and any number of runs in front of it.
 
-May import: torch. May not: anything else of this package.
+May import: torch, `_borders`.
 """
-
-import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss as huber
+
+from sac_tutorial._borders import check_temperature
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: float | Tensor) -> Tensor:
@@ -346,9 +346,5 @@ def _temperature(temperature: float | Tensor, q: Tensor, *, limit: str = "", zer
             f"temperature must be a number or have the rank of the value, {q.dim() - 1} for q of shape {tuple(q.shape)}, "
             f"but has the shape {tuple(alpha.shape)}."
         )
-    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
-        raise ValueError(
-            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
-            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
-        )
+    check_temperature(alpha, limit=limit, zero=zero)
     return alpha

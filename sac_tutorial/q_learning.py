@@ -15,7 +15,7 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number, number_in, positive_integer, positive_number
+from sac_tutorial._borders import check_temperature, number, number_in, positive_integer, positive_number
 from sac_tutorial.equations import (
     double_value,
     epsilon_greedy_value,
@@ -452,9 +452,5 @@ def _positive_temperature(temperature: float | Tensor, runs: int) -> Tensor:
         raise ValueError(
             f"temperature must be a number or have the shape ({runs},), but has the shape {tuple(temperature.shape)}."
         )
-    if not ((temperature > 0) & (temperature < math.inf)).all():
-        raise ValueError(
-            f"temperature must be positive and finite, but is {temperature.tolist()}. "
-            "The limit of a vanishing temperature is q_learning."
-        )
+    check_temperature(temperature, limit="q_learning")
     return temperature.to(torch.float64).unsqueeze(-1)
