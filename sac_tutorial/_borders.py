@@ -59,8 +59,11 @@ def positive_number(name: str, value: object) -> float:
 
 def check_temperature(temperature: Tensor, *, limit: str = "", zero: bool = False) -> None:
     """Raise a ValueError unless every α is finite and > 0; `limit` names what α → 0 leads to, `zero` lets α be 0."""
-    if not (((temperature >= 0) if zero else (temperature > 0)) & (temperature < math.inf)).all():  # NaN is wrong too
+    right = ((temperature >= 0) if zero else (temperature > 0)) & (temperature < math.inf)  # NaN is wrong too
+    if not right.all():
+        place = (~right).nonzero()[0].tolist()
         raise ValueError(
-            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {temperature.tolist()}."
+            f"temperature must be {'non-negative' if zero else 'positive'} and finite, "
+            f"but is {temperature[tuple(place)]:g}{f' at {place}' if place else ''}."
             f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
         )

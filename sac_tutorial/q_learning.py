@@ -91,7 +91,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor, generator: torch.Generator) -> Te
 def boltzmann(q: Tensor, temperature: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
     """Draw actions from (1 − ε) · Boltzmann policy, equation (6.13), + ε · uniform policy.
 
-    The largest of Q/α + Gumbel noise is a draw from exp(Q/α)/Z; with nothing but noise it is a uniform one.
+    The largest of (Q − max Q)/α + Gumbel noise is a draw from exp(Q/α)/Z; with nothing but noise it is a uniform one.
 
     Args:
         q: shape (R, A).
@@ -106,7 +106,8 @@ def boltzmann(q: Tensor, temperature: Tensor, epsilon: Tensor, generator: torch.
     """
     explore = torch.rand((len(q), 1), generator=generator) < epsilon
     noise = -torch.rand(q.shape, generator=generator, dtype=torch.float64).log_().neg_().log_()
-    return (torch.where(explore, 0.0, q / temperature) + noise).argmax(-1)
+    score = (q - q.amax(-1, keepdim=True)) / temperature
+    return (torch.where(explore, 0.0, score) + noise).argmax(-1)
 
 
 class Episodes:
