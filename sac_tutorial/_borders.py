@@ -1,10 +1,12 @@
 """Checks of what comes in from outside, shared by the public functions; each error says what was found and what is right.
 
-May import: nothing but the standard library. Inside the package, code trusts its types and does not call these.
+May import: torch. Inside the package, code trusts its types and does not call these.
 """
 
 import math
 from numbers import Integral, Real
+
+from torch import Tensor
 
 
 def whole_number(name: str, value: object, least: int = 0) -> int:
@@ -53,3 +55,15 @@ def positive_number(name: str, value: object) -> float:
     if not (found > 0 and math.isfinite(found)):
         raise ValueError(f"{name} must be positive and finite, but is {found!r}.")
     return found
+
+
+def check_temperature(temperature: Tensor, *, limit: str = "", zero: bool = False) -> None:
+    """Raise a ValueError unless every α is finite and > 0; `limit` names what α → 0 leads to, `zero` lets α be 0."""
+    right = ((temperature >= 0) if zero else (temperature > 0)) & (temperature < math.inf)  # NaN is wrong too
+    if not right.all():
+        place = (~right).nonzero()[0].tolist()
+        raise ValueError(
+            f"temperature must be {'non-negative' if zero else 'positive'} and finite, "
+            f"but is {temperature[tuple(place)]:g}{f' at {place}' if place else ''}."
+            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
+        )

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number, number_in, positive_number
+from sac_tutorial._borders import check_temperature, number, number_in, positive_number
 from sac_tutorial.equations import (
     boltzmann_policy,
     entropy,
@@ -34,7 +34,7 @@ from sac_tutorial.equations import (
     soft_value,
 )
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.policy_chain import check_end, check_policy, check_table, policy_chain
+from sac_tutorial.policy_chain import check_end, check_policy, check_table, discounted_sum, policy_chain
 
 
 class Sweep(NamedTuple):
@@ -57,7 +57,8 @@ class Improvement(NamedTuple):
     """Q^π, exact, shape (..., S, A)."""
     gain: float
     """By how much one improved step raises V^π where it raises it most: max_a Q^π(s,a) − V^π(s), equation (1.21), or its soft
-    form, (6.18). It is 0, up to rounding, if and only if π is optimal; V* − V^π is nowhere above gain/(1 − γ), (6.27)."""
+    form, (6.18). It is 0, up to rounding, if and only if π is optimal in its family; the V* of the family is nowhere above
+    V^π by more than gain/(1 − γ), (6.27)."""
 
 
 def expected_target(mdp: FiniteMDP, next_value: Tensor) -> Tensor:
@@ -128,7 +129,10 @@ def sweeps(
         if sweep.error_bound <= tolerance:
             return
         if count == 1:  # from here on the bound falls at least like γ^k; a few sweeps more are for rounding
-            needed = 11 + math.ceil(math.log(sweep.error_bound / tolerance) / -math.log(mdp.discount))
+            decades = math.log(sweep.error_bound) - math.log(
+                tolerance
+            )  # of a quotient that may be too large for a float
+            needed = 11 + math.ceil(decades / -math.log(mdp.discount))
     raise ValueError(
         f"The tolerance {tolerance:g} is out of reach: after {count} sweeps the bound still is {sweep.error_bound:g}, "
         "which rounding (or a next_value that expands distances) keeps from falling."
@@ -163,10 +167,12 @@ def soft_value_iteration(
         TypeError: for a temperature that is neither a number nor a tensor of float64.
         ValueError: for α ≤ 0 or a temperature of another shape, and for what `sweeps` refuses.
 
-    Source: Ziebart (2010), section 5.2; Haarnoja et al. (2017), theorem 3.
+    Source: Ziebart (2010), algorithm 9.1; Haarnoja et al. (2017), theorem 3.
     """
-    alpha = _check_temperature(temperature, limit="value_iteration")
-    start = _zeros(mdp, alpha) if start is None else start
+    if start is None:
+        start = torch.zeros(mdp.states, mdp.actions, dtype=torch.float64)
+    check_table("start", start, mdp)
+    alpha, start = _together(temperature, limit="value_iteration", start=start)
     return sweeps(mdp, partial(soft_value, temperature=alpha), tolerance=tolerance, start=start)
 
 
@@ -199,9 +205,11 @@ def policy_evaluation(
     Source: Sutton and Barto (2018), equation 4.5; Haarnoja et al. (2018a), lemma 1.
     """
     check_policy(mdp, policy)
-    alpha = _check_temperature(temperature, policy, zero=True)
+    if start is None:
+        start = torch.zeros_like(policy)
+    check_table("start", start, mdp)
+    alpha, policy, start = _together(temperature, zero=True, policy=policy, start=start)
     bonus = alpha * entropy(policy)  # does not change from sweep to sweep
-    start = torch.zeros(*bonus.shape, mdp.actions, dtype=torch.float64) if start is None else start
     return sweeps(mdp, lambda q: expected_value(q, policy) + bonus, tolerance=tolerance, start=start)
 
 
@@ -226,13 +234,13 @@ def policy_q(mdp: FiniteMDP, policy: Tensor, temperature: float | Tensor = 0.0) 
     Source: Sutton and Barto (2018), equation 4.4 as a linear system; Puterman (1994), theorem 6.1.1; with entropy, Nachum
     et al. (2017), section 3.
     """
+    check_policy(mdp, policy)
+    alpha, policy = _together(temperature, zero=True, policy=policy)
     chain = policy_chain(mdp, policy)
-    alpha = _check_temperature(temperature, policy, zero=True)
     if mdp.discount == 1:
-        check_end(mdp, policy, torch.ones(mdp.states, dtype=torch.bool))
-    reward = soft_policy_value(mdp.expected_reward.expand(*alpha.shape[:-1], -1, -1), policy, alpha)
-    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain
-    return expected_target(mdp, torch.linalg.solve(system, reward.unsqueeze(-1)).squeeze(-1))
+        check_end(mdp, policy, chain, torch.ones(mdp.states, dtype=torch.bool))
+    reward = soft_policy_value(mdp.expected_reward.expand_as(policy), policy, alpha)
+    return expected_target(mdp, discounted_sum(mdp, chain, reward))
 
 
 def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterator[Improvement]:
@@ -272,48 +280,67 @@ def soft_policy_iteration(
     temperature: float | Tensor,
     *,
     policy: Tensor | None = None,
-    improve: Callable[[Tensor], Tensor] | None = None,
+    project: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[Improvement]:
     """Yield rounds of soft policy iteration: evaluate exactly, (6.12), then improve by (6.17), until nothing does.
 
-    The improvement comes as near to exp(Q^π/α)/Z as the family of policies allows. Without a restriction it is there, and
-    the last policy is π* = exp((Q* − V*)/α), (6.25). Another `improve` restricts the family: with
-    `lambda q: floored_policy(boltzmann_policy(q, temperature), 0.1)` every action keeps at least a tenth. As long as it
-    projects each state on its own, V^π never falls in any state (Lemma 2).
+    The improvement comes as near to the Boltzmann policy exp(Q^π/α)/Z as the family of policies allows. Without a restriction
+    it is there, and the last policy is π* = exp((Q* − V*)/α), (6.25). With `project=partial(floored_policy, floor=0.1)` every
+    action keeps at least a tenth. As long as `project` looks at each state on its own, V^π never falls in any state (Lemma 2).
+
+    It ends when no gain is above rounding and none has halved since the last round: near its end the iteration squares its
+    error, so that one round more than seems needed brings the last half of the digits.
 
     Args:
         mdp: the model, with γ < 1.
         temperature: α > 0, a number or of shape (..., 1). The limit α → 0 is `policy_iteration`.
-        policy: the first π, of the family, shape (..., S, A). Default: the improvement of Q = 0, uniform if it may be.
-        improve: the improvement step, from Q^π to the next π, both of shape (..., S, A). Default: `boltzmann_policy`.
+        policy: the first π, of the family, shape (..., S, A). Default: what `project` makes of the uniform policy.
+        project: from the Boltzmann policies to the nearest ones of the family, both (..., S, A). Default: all are allowed.
 
     Yields:
         An `Improvement` for each policy; the last is the best of its family.
 
     Raises:
         TypeError: for a policy that is no tensor of float64, or such a temperature.
-        ValueError: for γ = 1, α ≤ 0 or a temperature of another shape, or a policy (also of `improve`) that is none.
+        ValueError: for γ = 1, α ≤ 0 or a temperature of another shape, a policy (also of `project`) that is none, or a step
+            that lowers V: then `project` is no projection state by state, or the first policy is not of its family.
 
-    Source: Haarnoja et al. (2018a), theorem 1.
+    Source: Haarnoja et al. (2018a), theorem 1, with α.
     """
-    alpha = _check_temperature(temperature, limit="policy_iteration")
-    return _soft_policy_iteration(mdp, alpha, policy, improve or partial(boltzmann_policy, temperature=alpha))
+    project = project or (lambda boltzmann: boltzmann)
+    if policy is None:
+        policy = project(torch.full((mdp.states, mdp.actions), 1 / mdp.actions, dtype=torch.float64))
+    check_policy(mdp, policy)
+    alpha, policy = _together(temperature, limit="policy_iteration", policy=policy)
+    return _soft_policy_iteration(mdp, alpha, policy, project)
 
 
 def _soft_policy_iteration(
-    mdp: FiniteMDP, alpha: Tensor, policy: Tensor | None, improve: Callable[[Tensor], Tensor]
+    mdp: FiniteMDP, alpha: Tensor, policy: Tensor, project: Callable[[Tensor], Tensor]
 ) -> Iterator[Improvement]:
     _contracts(mdp)
-    if policy is None:
-        policy = improve(_zeros(mdp, alpha))
+    least = torch.full(alpha.shape, math.inf, dtype=torch.float64)
     while True:
         q = policy_q(mdp, policy, alpha)
-        improved = improve(q)
+        improved = project(boltzmann_policy(q, alpha))
+        check_policy(mdp, improved, "what project returns")
         gain = soft_policy_value(q, improved, alpha) - soft_policy_value(q, policy, alpha)
-        yield Improvement(policy, q, max(gain.max().item(), 0.0))
-        if not (gain > _rounding(mdp, q)).any():
+        largest = gain.amax(-1, keepdim=True)
+        yield Improvement(policy, q, max(largest.max().item(), 0.0))
+        if not (largest > _rounding(mdp, q)).any() and not (largest < least / 2).any():
+            _check_gain(mdp, gain, _rounding(mdp, q))
             return
+        least = torch.minimum(least, largest)
         policy = improved
+
+
+def _check_gain(mdp: FiniteMDP, gain: Tensor, rounding: Tensor) -> None:
+    if not (gain >= -rounding).all():  # NaN is wrong too
+        label = mdp.state_labels[int((~(gain >= -rounding)).nonzero()[0, -1])]
+        raise ValueError(
+            f"project lowers V in state {label!r}: either it is no projection state by state, or the first policy is not of "
+            "the family that it projects onto."
+        )
 
 
 def optimal_q(mdp: FiniteMDP) -> Tensor:
@@ -341,7 +368,9 @@ def soft_optimal_q(mdp: FiniteMDP, temperature: float | Tensor) -> Tensor:
 
     Source: Haarnoja et al. (2018a), theorem 1.
     """
-    alpha = _check_temperature(temperature, limit="optimal_q")
+    alpha, _ = _together(
+        temperature, limit="optimal_q", policy=torch.zeros(mdp.states, mdp.actions, dtype=torch.float64)
+    )
     *_, last = soft_policy_iteration(mdp, alpha)
     return last.q
 
@@ -379,38 +408,31 @@ def _rounding(mdp: FiniteMDP, q: Tensor) -> Tensor:
     return 1e-13 * q.abs().amax((-2, -1)).unsqueeze(-1) / (1 - mdp.discount)
 
 
-def _zeros(mdp: FiniteMDP, temperature: Tensor) -> Tensor:
-    return torch.zeros(*temperature.shape[:-1], mdp.states, mdp.actions, dtype=torch.float64)
+def _together(
+    temperature: float | Tensor, *, limit: str = "", zero: bool = False, **tables: Tensor
+) -> tuple[Tensor, ...]:
+    """Return α, checked, of shape (..., 1), and the tables (..., S, A), all with the same leading axes.
 
-
-def _check_temperature(
-    temperature: float | Tensor, policy: Tensor | None = None, *, limit: str = "", zero: bool = False
-) -> Tensor:
-    """Return α as a scalar or with the rank of the value; `limit` names what α → 0 leads to, `zero` lets α be 0."""
+    `limit` names what α → 0 leads to, `zero` lets α be 0.
+    """
     if not isinstance(temperature, Tensor):
-        alpha = torch.tensor(number("temperature", temperature), dtype=torch.float64)
+        temperature = torch.tensor(number("temperature", temperature), dtype=torch.float64)
     elif temperature.dtype != torch.float64:
         raise TypeError(
             f"temperature must be a number or a tensor of torch.float64, but is one of {temperature.dtype}."
         )
-    else:
-        alpha = temperature
-    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
-        raise ValueError(
-            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
-            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
-        )
-    if alpha.dim() == 0:
-        return alpha
-    if alpha.shape[-1] != 1:
+    check_temperature(temperature, limit=limit, zero=zero)
+    alpha = temperature.clone().view(-1) if temperature.dim() == 0 else temperature.clone()
+    if alpha.shape[-1] != 1 or alpha.numel() == 0:
         raise ValueError(
             f"temperature must be a number or have the shape (..., 1), the 1 for the states, but has {tuple(alpha.shape)}."
         )
-    lead = () if policy is None else policy.shape[:-2]
+    lead = {"temperature": alpha.shape[:-1]} | {name: table.shape[:-2] for name, table in tables.items()}
     try:
-        return alpha.expand(*torch.broadcast_shapes(alpha.shape[:-1], lead), 1)  # type: ignore[no-untyped-call]
+        common = torch.broadcast_shapes(*lead.values())  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise ValueError(
-            f"policy and temperature must agree in front of states and actions, "
-            f"but have {tuple(lead)} and {tuple(alpha.shape[:-1])}."
+            f"{' and '.join(lead)} must agree in front of states and actions, "
+            f"but have {' and '.join(str(tuple(shape)) for shape in lead.values())} there."
         ) from error
+    return alpha.expand(*common, 1), *(table.expand(*common, *table.shape[-2:]) for table in tables.values())

@@ -4,7 +4,7 @@ Every learner regresses on the same target and differs only in the value of the 
 number under which a lesson derives them: (2.3) is equation 3 of lesson 02. The functions act on trailing axes only
 (actions last), so what is written for one state serves a batch of states and any number of runs in front of it.
 
-May import: torch. May not: anything else of this package.
+May import: torch, `_borders`.
 """
 
 import math
@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss as huber
+
+from sac_tutorial._borders import check_temperature
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: float | Tensor) -> Tensor:
@@ -127,7 +129,7 @@ def epsilon_greedy_policy(q: Tensor, epsilon: float | Tensor) -> Tensor:
 
     Source: Sutton and Barto (2018), section 2.2 and equation 5.2.
     """
-    rate = torch.as_tensor(epsilon, dtype=q.dtype).unsqueeze(-1)
+    rate = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device).unsqueeze(-1)
     return (1 - rate) * greedy_policy(q) + rate / q.shape[-1]
 
 
@@ -161,8 +163,7 @@ def entropy(policy: Tensor) -> Tensor:
 
     Source: Shannon (1948), section 6; Haarnoja et al. (2018a), equation 1.
     """
-    each: Tensor = torch.special.entr(policy)
-    return each.sum(-1)
+    return -(policy * _log(policy)).sum(-1)
 
 
 def soft_policy_value(q: Tensor, policy: Tensor, temperature: float | Tensor) -> Tensor:
@@ -180,11 +181,12 @@ def soft_policy_value(q: Tensor, policy: Tensor, temperature: float | Tensor) ->
         The values, shape (...).
 
     Raises:
+        TypeError: for tables of whole numbers.
         ValueError: for α < 0, or a tensor α of another rank.
 
     Source: Haarnoja et al. (2018a), equation 3.
     """
-    return expected_value(q, policy) + _temperature(temperature, q, zero=True) * entropy(policy)
+    return expected_value(q, policy) + _temperature(temperature, q, policy, zero=True) * entropy(policy)
 
 
 def soft_value(q: Tensor, temperature: float | Tensor) -> Tensor:
@@ -200,12 +202,14 @@ def soft_value(q: Tensor, temperature: float | Tensor) -> Tensor:
         The values, shape (...).
 
     Raises:
+        TypeError: for tables of whole numbers.
         ValueError: for α ≤ 0, or a tensor α of another rank.
 
-    Source: Haarnoja et al. (2017), equation 3; Ziebart (2010), section 5.2.
+    Source: Haarnoja et al. (2017), equation 5; Ziebart (2010), equation 9.2.
     """
     alpha = _temperature(temperature, q, limit="greedy_value")
-    return alpha * torch.logsumexp(q / alpha.unsqueeze(-1), -1)  # which takes the largest out before it exponentiates
+    best = q.amax(-1, keepdim=True)  # taken out before anything is divided by α, so that nothing can overflow
+    return best.squeeze(-1) + alpha * ((q - best) / alpha.unsqueeze(-1)).exp().sum(-1).log()
 
 
 def boltzmann_policy(q: Tensor, temperature: float | Tensor) -> Tensor:
@@ -219,12 +223,13 @@ def boltzmann_policy(q: Tensor, temperature: float | Tensor) -> Tensor:
         Probabilities, shape (..., actions).
 
     Raises:
+        TypeError: for tables of whole numbers.
         ValueError: for α ≤ 0, or a tensor α of another rank.
 
     Source: Haarnoja et al. (2018a), equation 4; Sutton and Barto (2018), equation 13.2.
     """
     alpha = _temperature(temperature, q, limit="greedy_policy")
-    return torch.softmax(q / alpha.unsqueeze(-1), -1)
+    return torch.softmax((q - q.amax(-1, keepdim=True)) / alpha.unsqueeze(-1), -1)
 
 
 def boltzmann_divergence(q: Tensor, policy: Tensor, temperature: float | Tensor) -> Tensor:
@@ -241,13 +246,15 @@ def boltzmann_divergence(q: Tensor, policy: Tensor, temperature: float | Tensor)
         The divergences in nats, shape (...), ≥ 0 up to rounding.
 
     Raises:
+        TypeError: for tables of whole numbers.
         ValueError: for α ≤ 0, or a tensor α of another rank.
 
     Source: Haarnoja et al. (2018a), equation 4; Kullback and Leibler (1951).
     """
-    alpha = _temperature(temperature, q)
+    alpha = _temperature(temperature, q, policy)
     # log B is finite even where B is too small for a floating-point number
-    return (torch.xlogy(policy, policy) - policy * torch.log_softmax(q / alpha.unsqueeze(-1), -1)).sum(-1)
+    log_boltzmann = torch.log_softmax((q - q.amax(-1, keepdim=True)) / alpha.unsqueeze(-1), -1)
+    return (policy * (_log(policy) - torch.where(policy > 0, log_boltzmann, 0))).sum(-1)
 
 
 def floored_policy(policy: Tensor, floor: float | Tensor) -> Tensor:
@@ -265,25 +272,32 @@ def floored_policy(policy: Tensor, floor: float | Tensor) -> Tensor:
         Probabilities, shape (..., actions).
 
     Raises:
-        ValueError: for a negative floor, or floors that sum to more than 1, which no policy has.
+        TypeError: for a policy of whole numbers.
+        ValueError: for a negative floor, floors that sum to more than 1, which no policy has, or one that doesn't broadcast.
 
     Source: Csiszár (1975), on information projections; here by the conditions of Karush, Kuhn and Tucker.
     """
-    floor = torch.as_tensor(floor, dtype=policy.dtype).expand_as(policy)
-    total = floor.sum(-1, keepdim=True)
-    if not ((floor >= 0) & (total <= 1 + 1e-9)).all():
+    _floating(policy)
+    least = torch.as_tensor(floor, dtype=policy.dtype, device=policy.device)
+    try:
+        least, policy = torch.broadcast_tensors(least, policy)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ValueError(
+            f"floor must be a number or broadcast with the policy, {tuple(policy.shape)}, but has {tuple(least.shape)}."
+        ) from error
+    total = least.sum(-1, keepdim=True)
+    if not ((least >= 0) & (total <= 1 + 10 * policy.shape[-1] * torch.finfo(policy.dtype).eps)).all():
         raise ValueError(
             "floor must be non-negative and sum to at most 1 over the actions, or there is no such policy, "
-            f"but its sum reaches {total.max():g} and its least entry is {floor.min():g}."
+            f"but its sum reaches {total.max():.9g} and its least entry is {least.min():.9g}."
         )
-    # An action leaves its floor once c exceeds f/B. So sort by f/B: the first k are free where c = f/B of the k-th asks for
-    # no more than there is.
-    threshold, order = torch.where(floor > 0, floor / policy, 0).sort(-1)
+    # An action leaves its floor once c exceeds f/B, so sort by f/B: for some k the first k are free. Whatever is called free,
+    # the sum of the others' floors and of c B is at most 1, and it is 1 for the right k: c is the least of the bounds.
+    order = torch.where(least > 0, least / policy, 0).argsort(-1)
     free_mass = policy.gather(-1, order).cumsum(-1)
-    other_floors = total - floor.gather(-1, order).cumsum(-1)
-    last_free = (threshold * free_mass + other_floors <= 1).sum(-1, keepdim=True).clamp(min=1) - 1
-    scale = (1 - other_floors.gather(-1, last_free)) / free_mass.gather(-1, last_free)
-    return torch.maximum(floor, scale * policy)
+    other_floors = total - least.gather(-1, order).cumsum(-1)
+    bound = torch.where(free_mass > 0, (1 - other_floors) / free_mass, torch.inf)
+    return torch.maximum(least, bound.amin(-1, keepdim=True) * policy)
 
 
 def remaining_error(residual: float, discount: float) -> float:
@@ -427,18 +441,27 @@ def clipped_noise(action: Tensor, noise: Tensor, clip: float) -> Tensor:
     return (action + noise.clamp(-clip, clip)).clamp(-1, 1)
 
 
-def _temperature(temperature: float | Tensor, q: Tensor, *, limit: str = "", zero: bool = False) -> Tensor:
+def _temperature(temperature: float | Tensor, *tables: Tensor, limit: str = "", zero: bool = False) -> Tensor:
     """Return α as a tensor that broadcasts with the value; `limit` names the function for α → 0, `zero` lets α be 0."""
-    alpha = torch.as_tensor(temperature, dtype=q.dtype)
+    for table in tables:
+        _floating(table)
+    alpha = torch.as_tensor(temperature, dtype=tables[0].dtype, device=tables[0].device)
     # With one axis too few, a temperature per run would be read as one per state wherever there are as many of both.
-    if alpha.dim() not in (0, q.dim() - 1):
+    rank = max(table.dim() for table in tables) - 1
+    if alpha.dim() not in (0, rank):
         raise ValueError(
-            f"temperature must be a number or have the rank of the value, {q.dim() - 1} for q of shape {tuple(q.shape)}, "
-            f"but has the shape {tuple(alpha.shape)}."
+            f"temperature must be a number or have the rank of the value, {rank} for tables of shape "
+            f"{', '.join(str(tuple(table.shape)) for table in tables)}, but has the shape {tuple(alpha.shape)}."
         )
-    if not (((alpha >= 0) if zero else (alpha > 0)) & (alpha < math.inf)).all():  # NaN is wrong too
-        raise ValueError(
-            f"temperature must be {'non-negative' if zero else 'positive'} and finite, but is {alpha.tolist()}."
-            f"{limit and f' The limit of a vanishing temperature is {limit}.'}"
-        )
+    check_temperature(alpha, limit=limit, zero=zero)
     return alpha
+
+
+def _floating(table: Tensor) -> None:
+    if not table.is_floating_point():  # whole numbers would cut off the digits of α
+        raise TypeError(f"Values and probabilities must be floating-point numbers, but are of {table.dtype}.")
+
+
+def _log(policy: Tensor) -> Tensor:
+    """Return log π, and 0 where π is 0, so that π log π and its gradient are finite there."""
+    return torch.where(policy > 0, policy, 1).log()

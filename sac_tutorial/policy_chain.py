@@ -46,7 +46,31 @@ def reachable(chain: Tensor, start: Tensor) -> Tensor:
         found = wider
 
 
-def check_end(mdp: FiniteMDP, policy: Tensor, states: Tensor) -> None:
+def discounted_sum(mdp: FiniteMDP, chain: Tensor, per_step: Tensor) -> Tensor:
+    """Return x with (I − γ M) x = b, equations (1.17), (6.4) and (6.12): what b adds up to along the chain M, discounted.
+
+    Args:
+        mdp: whose γ.
+        chain: M, P̃^π for what is to come, or its transpose for what has been; shape (..., S, S).
+        per_step: b, shape (..., S).
+
+    Returns:
+        x, shape (..., S).
+
+    Raises:
+        ValueError: if γ = 1 and the end is so unlikely that the sum can't be told from an infinite one.
+    """
+    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain
+    try:
+        total: Tensor = torch.linalg.solve(system, per_step.unsqueeze(-1)).squeeze(-1)
+    except RuntimeError as error:  # of LAPACK: the system is singular
+        raise ValueError(
+            "The end is certain, but takes more steps than floating-point numbers can count. Take a discount below 1."
+        ) from error
+    return total
+
+
+def check_end(mdp: FiniteMDP, policy: Tensor, chain: Tensor, states: Tensor) -> None:
     """Refuse a policy under which one of `states`, bool of shape (..., S), has no way to an end.
 
     Where each has one, and all that follow are among them, the end is certain, and sums without a discount are finite.
@@ -57,7 +81,7 @@ def check_end(mdp: FiniteMDP, policy: Tensor, states: Tensor) -> None:
     Source: Bertsekas and Tsitsiklis (1991), on proper policies.
     """
     ends = (policy * (mdp.probability * mdp.terminated).sum(-1)).sum(-1) > 0
-    stuck = states & ~reachable(policy_chain(mdp, policy).mT, ends)
+    stuck = states & ~reachable(chain.mT, ends)
     if stuck.any():
         label = mdp.state_labels[stuck.nonzero()[0, -1]]
         raise ValueError(
@@ -77,13 +101,13 @@ def check_table(name: str, table: Tensor, mdp: FiniteMDP) -> None:
         )
 
 
-def check_policy(mdp: FiniteMDP, policy: Tensor) -> None:
+def check_policy(mdp: FiniteMDP, policy: Tensor, name: str = "policy") -> None:
     """Refuse what is no policy: a float64 tensor of shape (..., S, A) whose rows are non-negative and sum to 1."""
-    check_table("policy", policy, mdp)
+    check_table(name, policy, mdp)
     wrong = ~((policy >= 0).all(-1) & ((policy.sum(-1) - 1).abs() <= 1e-9))  # NaN is wrong too
     if wrong.any():
         place = tuple(wrong.nonzero()[0].tolist())
         raise ValueError(
-            f"policy must be non-negative and sum to 1 in every state, "
+            f"{name} must be non-negative and sum to 1 in every state, "
             f"but in state {mdp.state_labels[place[-1]]!r} it is {policy[place].tolist()}."
         )

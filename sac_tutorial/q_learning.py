@@ -15,7 +15,7 @@ from typing import ParamSpec
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import number, number_in, positive_integer, positive_number
+from sac_tutorial._borders import check_temperature, number, number_in, positive_integer, positive_number
 from sac_tutorial.equations import (
     double_value,
     epsilon_greedy_value,
@@ -91,7 +91,7 @@ def epsilon_greedy(q: Tensor, epsilon: Tensor, generator: torch.Generator) -> Te
 def boltzmann(q: Tensor, temperature: Tensor, epsilon: Tensor, generator: torch.Generator) -> Tensor:
     """Draw actions from (1 − ε) · Boltzmann policy, equation (6.13), + ε · uniform policy.
 
-    The largest of Q/α + Gumbel noise is a draw from exp(Q/α)/Z; with nothing but noise it is a uniform one.
+    The largest of (Q − max Q)/α + Gumbel noise is a draw from exp(Q/α)/Z; with nothing but noise it is a uniform one.
 
     Args:
         q: shape (R, A).
@@ -106,7 +106,8 @@ def boltzmann(q: Tensor, temperature: Tensor, epsilon: Tensor, generator: torch.
     """
     explore = torch.rand((len(q), 1), generator=generator) < epsilon
     noise = -torch.rand(q.shape, generator=generator, dtype=torch.float64).log_().neg_().log_()
-    return (torch.where(explore, 0.0, q / temperature) + noise).argmax(-1)
+    score = (q - q.amax(-1, keepdim=True)) / temperature
+    return (torch.where(explore, 0.0, score) + noise).argmax(-1)
 
 
 class Episodes:
@@ -452,9 +453,5 @@ def _positive_temperature(temperature: float | Tensor, runs: int) -> Tensor:
         raise ValueError(
             f"temperature must be a number or have the shape ({runs},), but has the shape {tuple(temperature.shape)}."
         )
-    if not ((temperature > 0) & (temperature < math.inf)).all():
-        raise ValueError(
-            f"temperature must be positive and finite, but is {temperature.tolist()}. "
-            "The limit of a vanishing temperature is q_learning."
-        )
+    check_temperature(temperature, limit="q_learning")
     return temperature.to(torch.float64).unsqueeze(-1)

@@ -3,19 +3,18 @@
 May import: `equations`, `mdp`, `policy_chain`.
 """
 
-import torch
 from torch import Tensor
 
 from sac_tutorial.equations import entropy, expected_value
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.policy_chain import check_end, policy_chain, reachable
+from sac_tutorial.policy_chain import check_end, discounted_sum, policy_chain, reachable
 
 
 def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
-    """Return d^π(s) = Σ_t γ^t P(S_t = s), the expected discounted visits to each state: solve (I − γ P̃^πᵀ) d = ρ₀, (6.4).
+    """Return d^π(s) = Σ_t γ^t P(s_t = s), the expected discounted visits to each state: solve (I − γ P̃^πᵀ) d = ρ₀, (6.4).
 
-    A step counts where an action is taken, so terminal states have none, and the visits sum to the expected discounted
-    length of an episode. The start distribution is the MDP's.
+    A step counts where an action is taken, so that nobody visits the state in which an episode has ended, and the visits sum
+    to the expected discounted length of an episode. The start distribution is the MDP's.
 
     Args:
         mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
@@ -33,12 +32,9 @@ def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
     chain = policy_chain(mdp, policy)
     if mdp.discount == 1:  # states that are never visited may go round in circles: leave them out
         visited = reachable(chain, mdp.start_probability > 0)
-        check_end(mdp, policy, visited)
+        check_end(mdp, policy, chain, visited)
         chain = chain * visited.unsqueeze(-1)
-    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain.mT
-    start = mdp.start_probability.expand(chain.shape[:-1])
-    count: Tensor = torch.linalg.solve(system, start.unsqueeze(-1)).squeeze(-1)
-    return count
+    return discounted_sum(mdp, chain.mT, mdp.start_probability.expand(chain.shape[:-1]))
 
 
 def state_distribution(mdp: FiniteMDP, policy: Tensor) -> Tensor:

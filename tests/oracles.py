@@ -1,12 +1,14 @@
 """Independent ways to the same numbers, and the MDPs that the tests share: plain loops, enumeration, linear programming."""
 
+import math
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
 import torch
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 
 from sac_tutorial.mdp import FiniteMDP
 
@@ -127,3 +129,92 @@ def linear_program(mdp: FiniteMDP) -> torch.Tensor:
     answer = linprog(np.ones(mdp.states), A_ub=np.array(rows), b_ub=limits, bounds=(None, None), method="highs")
     assert answer.success, answer.message
     return plain_backup(mdp, torch.from_numpy(answer.x))
+
+
+# Soft values, in plain Python
+
+
+def plain_entropy(policy: Sequence[float]) -> float:
+    """−Σ p log p, where 0 · log 0 = 0."""
+    return -math.fsum(p * math.log(p) for p in policy if p > 0)
+
+
+def plain_soft_value(row: Sequence[float], temperature: float) -> float:
+    """α log Σ exp(q/α), with the largest taken out."""
+    top = max(row)
+    return top + temperature * math.log(math.fsum(math.exp((q - top) / temperature) for q in row))
+
+
+def plain_soft_policy_value(row: Sequence[float], policy: Sequence[float], temperature: float) -> float:
+    """Σ p (q − α log p) over the actions that are possible."""
+    return math.fsum(p * (q - temperature * math.log(p)) for p, q in zip(policy, row, strict=True) if p > 0)
+
+
+def plain_floored_policy(row: Sequence[float], floor: Sequence[float], temperature: float) -> list[float]:
+    """The policy with π ≥ f that maximises Σ π (q − α log π): max(f, exp((q − λ)/α)), with λ found by bisection."""
+
+    def policy(multiplier: float) -> list[float]:
+        return [max(f, math.exp((q - multiplier) / temperature)) for q, f in zip(row, floor, strict=True)]
+
+    low, high = (
+        max(row),
+        max(row) + temperature * 50,
+    )  # one action alone has all there, and nothing beside its floor here
+    return policy(brentq(lambda multiplier: sum(policy(multiplier)) - 1, low, high, xtol=1e-14))
+
+
+def plain_fixed_point(mdp: FiniteMDP, value: Callable[[int, list[float]], float]) -> torch.Tensor:
+    """The fixed point of Q = E[r + γ (1 − d) value(s′, Q(s′, ·))] by plain sweeps, until nothing is left of the start."""
+    outcomes = [
+        [list(zip(*pair, strict=True)) for pair in zip(*rows, strict=True)]
+        for rows in zip(
+            *(t.tolist() for t in (mdp.probability, mdp.next_state, mdp.reward, mdp.terminated)), strict=True
+        )
+    ]
+    q = [[0.0] * mdp.actions for _ in range(mdp.states)]
+    for _ in range(2 + int(np.ceil(-40 / np.log(max(mdp.discount, 1e-9))))):  # γ^k < e^-40
+        v = [value(state, row) for state, row in enumerate(q)]
+        q = [
+            [sum(p * (r if d else r + mdp.discount * v[n]) for p, n, r, d in pair) for pair in state]
+            for state in outcomes
+        ]
+    return torch.tensor(q, dtype=torch.float64)
+
+
+def plain_soft_policy_q(mdp: FiniteMDP, policy: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Soft Q^π by plain sweeps."""
+    rows = policy.tolist()
+    return plain_fixed_point(mdp, lambda state, q: plain_soft_policy_value(q, rows[state], temperature))
+
+
+def plain_soft_optimal_q(mdp: FiniteMDP, temperature: float) -> torch.Tensor:
+    """Soft Q* by plain sweeps."""
+    return plain_fixed_point(mdp, lambda _, q: plain_soft_value(q, temperature))
+
+
+# Chains, step by step
+
+
+def plain_chain(mdp: FiniteMDP, policy: torch.Tensor) -> list[list[float]]:
+    """P̃^π(s′|s), outcome by outcome."""
+    chain = [[0.0] * mdp.states for _ in range(mdp.states)]
+    for s, a, k in product(range(mdp.states), range(mdp.actions), range(mdp.outcomes)):
+        if not mdp.terminated[s, a, k]:
+            chain[s][int(mdp.next_state[s, a, k])] += policy[s, a].item() * mdp.probability[s, a, k].item()
+    return chain
+
+
+def plain_visits(mdp: FiniteMDP, policy: torch.Tensor) -> list[float]:
+    """Σ_t γ^t P(S_t = s), by following the distribution of S_t until nothing of it is left."""
+    chain, now = plain_chain(mdp, policy), mdp.start_probability.tolist()
+    count = [0.0] * mdp.states
+    while sum(now) > 1e-17:
+        count = [total + share for total, share in zip(count, now, strict=True)]
+        now = [mdp.discount * sum(now[s] * chain[s][t] for s in range(mdp.states)) for t in range(mdp.states)]
+    return count
+
+
+def discounted_sum(mdp: FiniteMDP, policy: torch.Tensor, bonus: torch.Tensor) -> torch.Tensor:
+    """E_π[Σ_t γ^t bonus(S_t) | S_0 = s] for every s, solved in NumPy."""
+    system = np.eye(mdp.states) - mdp.discount * np.array(plain_chain(mdp, policy))
+    return torch.from_numpy(np.linalg.solve(system, bonus.numpy()))

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -14,15 +15,23 @@ from hypothesis import strategies as st
 from oracles import (
     FAST,
     best_of_all_policies,
+    discounted_sum,
     linear_program,
     mdps,
     plain_backup,
+    plain_fixed_point,
+    plain_floored_policy,
     plain_policy_q,
+    plain_soft_optimal_q,
+    plain_soft_policy_q,
+    plain_soft_policy_value,
     random_mdp,
     random_policy,
     random_q,
     three_states,
 )
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import logsumexp
 from torch import Tensor
 
 from sac_tutorial.dynamic_programming import (
@@ -32,19 +41,30 @@ from sac_tutorial.dynamic_programming import (
     policy_evaluation,
     policy_iteration,
     policy_q,
+    soft_optimal_q,
+    soft_policy_iteration,
+    soft_value_iteration,
     sweeps,
     value_iteration,
 )
 from sac_tutorial.equations import (
+    boltzmann_divergence,
+    boltzmann_policy,
     epsilon_greedy_policy,
     epsilon_greedy_value,
     expected_value,
+    floored_policy,
     greedy_policy,
     greedy_value,
+    soft_policy_value,
+    soft_value,
 )
 from sac_tutorial.mdp import FiniteMDP, Outcome
 
 SEED, RATE = st.integers(0, 2**32 - 1), st.floats(0, 1)
+POWER = st.floats(-3, 3)
+"""Of ten: the temperatures."""
+TEMPERATURES = torch.logspace(-3, 3, 7, dtype=torch.float64).unsqueeze(-1)
 
 
 def distance(q: Tensor, other: Tensor) -> float:
@@ -69,6 +89,16 @@ def test_policy_iteration_ends(seed: int) -> None:
     mdp = random_mdp(seed, 5, 3, 4, 0.9)
     assert len(list(islice(policy_iteration(mdp), 50))) < 50
     assert len(list(islice(policy_iteration(mdp, policy=random_policy(seed, mdp)), 50))) < 50
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9, 0.999])
+def test_soft_policy_iteration_ends(discount: float) -> None:
+    for seed in range(10):
+        mdp = random_mdp(seed, 5, 3, 4, discount)
+        for project in (None, partial(floored_policy, floor=0.1)):
+            first = floored_policy(random_policy(seed, mdp), 0.1)
+            rounds = soft_policy_iteration(mdp, TEMPERATURES, policy=first, project=project)
+            assert len(list(islice(rounds, 50))) < 50
 
 
 # Backups by hand
@@ -181,10 +211,13 @@ def test_epsilon_greedy_q_lies_between_the_optimal_and_the_uniform_policys() -> 
 
 def operators(mdp: FiniteMDP, seed: int, rate: float) -> dict[str, Callable[[Tensor], Tensor]]:
     policy = random_policy(seed, mdp)
+    temperature = 10 ** (6 * rate - 3)
     return {
         "optimality": greedy_value,
         "expectation": partial(expected_value, probability=policy),
         "epsilon-greedy": partial(epsilon_greedy_value, epsilon=rate),
+        "soft optimality": partial(soft_value, temperature=temperature),
+        "soft expectation": partial(soft_policy_value, policy=policy, temperature=temperature),
     }
 
 
@@ -194,9 +227,10 @@ def test_backups_contract_by_the_discount_and_are_monotone(mdp: FiniteMDP, seed:
     q, other = random_q(seed, mdp), random_q(seed + 1, mdp)
     for name, value in operators(mdp, seed, rate).items():
         gap = distance(expected_target(mdp, value(q)), expected_target(mdp, value(other)))
-        assert gap <= mdp.discount * distance(q, other) + 1e-12, name
+        rounding = 1e-12 * (1 + value(q).abs().max().item())
+        assert gap <= mdp.discount * distance(q, other) + rounding, name
         larger = expected_target(mdp, value(torch.maximum(q, other)))
-        assert (larger >= expected_target(mdp, value(q)) - 1e-12).all(), name
+        assert (larger >= expected_target(mdp, value(q)) - rounding).all(), name
 
 
 @FAST
@@ -207,18 +241,21 @@ def test_every_error_is_below_both_bounds(mdp: FiniteMDP, seed: int, rate: float
         "optimality": best_of_all_policies(mdp) if mdp.actions**mdp.states <= 27 else optimal_q(mdp),
         "expectation": policy_q(mdp, policy),
         "epsilon-greedy": epsilon_greedy_q(mdp, rate, tolerance=1e-11),
+        "soft optimality": soft_optimal_q(mdp, 10 ** (6 * rate - 3)),
+        "soft expectation": policy_q(mdp, policy, 10 ** (6 * rate - 3)),
     }
     for name, value in operators(mdp, seed, rate).items():
         first, previous, count = distance(start, exact[name]), start, 0
         for count, sweep in enumerate(sweeps(mdp, value, tolerance=1e-6, start=start), start=1):
             error = distance(sweep.q, exact[name])
-            assert error <= sweep.error_bound + 1e-9, name  # (1.16)
-            assert error <= mdp.discount**count * first + 1e-9, name  # (1.14)
+            rounding = 1e-9 + 1e-11 * distance(exact[name], torch.zeros(()))
+            assert error <= sweep.error_bound + rounding, name  # (1.16)
+            assert error <= mdp.discount**count * first + rounding, name  # (1.14)
             assert sweep.residual == distance(sweep.q, previous), name
             assert sweep.error_bound == pytest.approx(sweep.residual * mdp.discount / (1 - mdp.discount)), name
             previous = sweep.q
         assert sweep.error_bound <= 1e-6
-        assert error <= 1e-6 + 1e-9
+        assert error <= 1e-6 + rounding
         assert count >= 1
 
 
@@ -362,6 +399,637 @@ def test_taxi_takes_the_shortest_ride() -> None:
     assert torch.allclose(value, 20 * 0.97 ** (steps - 1) - (1 - 0.97 ** (steps - 1)) / 0.03)
 
 
+# Soft values: by hand
+
+
+def test_expected_target_carries_axes_in_front() -> None:
+    mdp = random_mdp(0, 5, 4, 3, 0.9)
+    value = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 5)))
+    together = expected_target(mdp, value)
+    assert together.shape == (2, 3, 5, 4)
+    for run in range(2):
+        for setting in range(3):
+            assert torch.allclose(together[run, setting], plain_backup(mdp, value[run, setting]))
+    assert torch.allclose(expected_target(mdp, value[:1, 0]), together[:1, 0])
+
+
+def test_first_sweeps_of_soft_value_iteration_by_hand() -> None:
+    # Zeros are worth α log 2 in every state, 8 here; a half of it comes from where the episode goes on, and only from there.
+    alpha = 8 / math.log(2)
+    first, second, *_ = soft_value_iteration(three_states(), alpha)
+    assert distance(first.q, torch.tensor([[6 + 3, 1 + 4], [4 + 2, 1 + 4], [32, 3]])) < 1e-14
+    value = alpha * torch.tensor(
+        [math.log(sum(math.exp(q / alpha) for q in row)) for row in ([9, 5], [6, 5], [32, 3])], dtype=torch.float64
+    )
+    assert distance(second.q, plain_backup(three_states(), value)) < 1e-13
+    assert second.residual == distance(second.q, first.q)
+    assert second.error_bound == second.residual
+
+
+def test_first_sweeps_of_soft_policy_evaluation_by_hand() -> None:
+    policy = torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]], dtype=torch.float64)
+    log2, log3 = math.log(2), math.log(3)
+    first, second, *_ = policy_evaluation(three_states(), policy, 16.0)
+
+    def backed_up(hut: float, lake: float, peak: float) -> Tensor:
+        return torch.tensor(
+            [
+                [6 + lake / 4 + peak / 8, 1 + peak / 2],
+                [4 + hut / 4, 1 + lake / 16 + 7 * hut / 16],
+                [32, hut / 4 + lake / 8],
+            ],
+            dtype=torch.float64,
+        )
+
+    bonus = 16 * log2, 0, 16 * (2 * log2 - 0.75 * log3)  # the entropies times α
+    assert distance(first.q, backed_up(*bonus)) < 1e-14
+    hut, lake, peak = first.q.tolist()
+    value = sum(hut) / 2 + bonus[0], lake[0] + bonus[1], 0.25 * peak[0] + 0.75 * peak[1] + bonus[2]
+    assert distance(second.q, backed_up(*value)) < 1e-14
+    assert second.residual == distance(second.q, first.q)
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e3])
+def test_q_leaves_out_the_entropy_of_its_own_action_and_what_ends_leaves_out_all(temperature: float) -> None:
+    # One step and no more: Q is the reward, whoever acts and whatever the temperature; the value has the entropy.
+    rewards = [3.0, -1.0, 2.5]
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 0, reward, True)] for reward in rewards]],
+        start_probability=torch.ones(1, dtype=torch.float64),
+        discount=0.9,
+    )
+    policy = torch.tensor([[0.2, 0.3, 0.5]], dtype=torch.float64)
+    assert policy_q(mdp, policy, temperature).tolist() == [rewards]
+    assert next(policy_evaluation(mdp, policy, temperature)).q.tolist() == [rewards]
+    assert next(soft_value_iteration(mdp, temperature)).q.tolist() == [rewards]
+    assert soft_optimal_q(mdp, temperature).tolist() == [rewards]
+    *_, last = soft_policy_iteration(mdp, temperature)
+    weight = np.exp((np.array(rewards) - 3) / temperature)
+    assert last.policy[0].tolist() == pytest.approx(weight / weight.sum(), abs=1e-15)
+
+
+def test_soft_values_of_a_state_that_never_ends_are_geometric_sums() -> None:
+    # Two actions that pay 1 for ever: V = (1 + α log 2)/(1 − γ), and Q = 1 + γ V.
+    one = torch.ones(1, 2, 1, dtype=torch.float64)
+    mdp = FiniteMDP(one, one.long() * 0, one, one < 0, one[0, 0], 0.75)
+    value = (1 + 3 * math.log(2)) / 0.25
+    half = torch.full((1, 2), 0.5, dtype=torch.float64)
+    for q in (soft_optimal_q(mdp, 3.0), policy_q(mdp, half, 3.0)):
+        assert q.tolist() == [pytest.approx([1 + 0.75 * value] * 2, rel=1e-14)]
+        assert soft_value(q, 3.0).item() == pytest.approx(value)
+    certain = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    assert policy_q(mdp, certain, 3.0).tolist() == [pytest.approx([4, 4])]  # no entropy, no bonus
+    quarter = torch.tensor([[0.25, 0.75]], dtype=torch.float64)
+    value = (1 + 3 * (2 * math.log(2) - 0.75 * math.log(3))) / 0.25
+    assert policy_q(mdp, quarter, 3.0).tolist() == [pytest.approx([1 + 0.75 * value] * 2)]
+
+
+# Soft values: independent answers
+
+
+@FAST
+@given(mdp=mdps(discount=0.8), seed=SEED, power=POWER)
+def test_soft_evaluation_and_its_linear_solve_agree_with_plain_sweeps(mdp: FiniteMDP, seed: int, power: float) -> None:
+    temperature = 10**power
+    policy = random_policy(seed, mdp)
+    policy[0] = torch.eye(mdp.actions, dtype=torch.float64)[0]  # zeros are fine
+    plain = plain_soft_policy_q(mdp, policy, temperature)
+    rounding = 1e-12 * (1 + plain.abs().max().item())
+    assert distance(policy_q(mdp, policy, temperature), plain) < rounding
+    *_, swept = policy_evaluation(mdp, policy, temperature, tolerance=1e-9)
+    assert distance(swept.q, plain) < 1e-9 + rounding
+
+
+@FAST
+@given(mdp=mdps(discount=0.8), seed=SEED, power=POWER)
+def test_all_roads_lead_to_the_soft_optimal_q(mdp: FiniteMDP, seed: int, power: float) -> None:
+    temperature = 10**power
+    plain = plain_soft_optimal_q(mdp, temperature)
+    rounding = 1e-11 * (1 + plain.abs().max().item())
+    assert distance(soft_optimal_q(mdp, temperature), plain) < rounding
+    *_, swept = soft_value_iteration(mdp, temperature, tolerance=1e-9)
+    assert distance(swept.q, plain) < 1e-9 + rounding
+    *_, improved = soft_policy_iteration(mdp, temperature, policy=random_policy(seed, mdp))
+    assert distance(improved.q, plain) < rounding
+    assert 0 <= improved.gain < rounding
+    value = soft_policy_value(improved.q, improved.policy, temperature)
+    assert distance(value, soft_value(plain, temperature)) < rounding
+    # Theorem 1: π* = exp((Q* − V*)/α), and it is its own value's policy
+    optimal = ((plain - soft_value(plain, temperature).unsqueeze(-1)) / temperature).exp()
+    assert distance(optimal.sum(-1), torch.ones(())) < 1e-9 * max(1, 1 / temperature)
+    assert distance(improved.policy, optimal) < 1e-5
+    assert distance(policy_q(mdp, boltzmann_policy(plain, temperature), temperature), plain) < rounding
+
+
+def test_the_soft_optimum_is_the_smallest_value_that_no_backup_raises() -> None:
+    # A convex program, solved by SciPy: minimise Σ V where V(s) ≥ α log Σ exp((r̄ + γ P̃ V)/α).
+    for seed, temperature in ((0, 0.3), (1, 1.0), (2, 4.0)):
+        mdp = random_mdp(seed, 4, 3, 3, 0.7)
+        reward, chain = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
+
+        def slack(value: np.ndarray, reward=reward, chain=chain, temperature=temperature) -> np.ndarray:
+            return value - temperature * logsumexp((reward + chain @ value) / temperature, axis=-1)
+
+        answer = minimize(
+            np.sum,
+            np.full(4, 50.0),
+            constraints={"type": "ineq", "fun": slack},
+            method="SLSQP",
+            options={"ftol": 1e-13, "maxiter": 500},
+        )
+        assert answer.success
+        assert np.abs(answer.x - soft_value(soft_optimal_q(mdp, temperature), temperature).numpy()).max() < 1e-6
+
+
+def test_soft_policy_iteration_meets_soft_value_iteration_at_every_temperature() -> None:
+    for seed, discount in ((0, 0.5), (1, 0.9), (2, 0.95)):
+        mdp = random_mdp(seed, 6, 3, 4, discount)
+        q = soft_optimal_q(mdp, TEMPERATURES)
+        assert q.isfinite().all()
+        assert (
+            distance(
+                expected_target(mdp, soft_value(q, TEMPERATURES)) / TEMPERATURES.unsqueeze(-1),
+                q / TEMPERATURES.unsqueeze(-1),
+            )
+            < 1e-9
+        )
+        *_, swept = soft_value_iteration(mdp, TEMPERATURES, tolerance=1e-9)
+        assert (swept.q - q).abs().amax((1, 2)).max() < 2e-9 + 1e-11 * q.abs().max()
+        for index, temperature in enumerate(TEMPERATURES.flatten().tolist()):
+            alone = soft_optimal_q(mdp, temperature)
+            assert torch.allclose(alone, q[index], rtol=1e-10, atol=1e-11)
+
+
+# Soft values: the theorems
+
+Family = tuple[Tensor, Callable[[Tensor], Tensor]]
+
+
+def families(mdp: FiniteMDP, seed: int) -> dict[str, Family]:
+    """Floors (none, one for all, one each), and the projection state by state that belongs to them."""
+    rng = np.random.default_rng(seed)
+    each = rng.dirichlet(np.ones(mdp.actions), size=mdp.states) * rng.random((mdp.states, 1))
+    bounds = {
+        "all policies": torch.zeros(mdp.states, mdp.actions, dtype=torch.float64),
+        "one floor": torch.full((mdp.states, mdp.actions), 0.6 / mdp.actions, dtype=torch.float64),
+        "a floor for each": torch.from_numpy(each * (rng.random(each.shape) < 0.7)),
+    }
+    return {name: (floor, partial(floored_policy, floor=floor)) for name, floor in bounds.items()}
+
+
+def member(seed: int, mdp: FiniteMDP, floor: Tensor, *lead: int) -> Tensor:
+    """Random policies of a family: the floors and a random share of the rest."""
+    rest = np.random.default_rng(seed).dirichlet(np.full(mdp.actions, 0.5), size=(*lead, mdp.states))
+    return floor + (1 - floor.sum(-1, keepdim=True)) * torch.from_numpy(rest)
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED, power=POWER)
+def test_soft_policy_improvement_never_lowers_a_value_in_any_family_restricted_state_by_state(
+    mdp: FiniteMDP, seed: int, power: float
+) -> None:
+    temperature = 10**power
+    for name, (floor, project) in families(mdp, seed).items():
+        policy = member(seed, mdp, floor)
+        before = policy_q(mdp, policy, temperature)
+        improved = project(boltzmann_policy(before, temperature))
+        after = policy_q(mdp, improved, temperature)
+        rounding = 1e-11 * (1 + before.abs().max().item() + after.abs().max().item())
+        assert (after >= before - rounding).all(), name
+        # and every state has its own gain at once
+        old, new = soft_policy_value(before, policy, temperature), soft_policy_value(after, improved, temperature)
+        gain = soft_policy_value(before, improved, temperature) - old
+        assert (gain >= -rounding).all(), name
+        assert (new >= old + gain - rounding).all(), name
+        rounds = list(soft_policy_iteration(mdp, temperature, policy=policy, project=project))
+        assert torch.equal(rounds[0].policy, policy), name
+        assert rounds[0].gain == pytest.approx(max(gain.max().item(), 0), abs=rounding), name
+        for earlier, later in pairwise(rounds):
+            assert (later.q >= earlier.q - rounding).all(), name
+            assert (later.policy >= floor - 1e-12).all(), name
+        assert 0 <= rounds[-1].gain < rounding, name
+
+
+@FAST
+@given(mdp=mdps(states=4, actions=4, outcomes=3, discount=0.7), seed=SEED, power=st.floats(-1, 1))
+def test_the_last_policy_is_the_best_of_its_family(mdp: FiniteMDP, seed: int, power: float) -> None:
+    temperature = 10**power
+    for name, (floor, project) in families(mdp, seed).items():
+        *_, last = soft_policy_iteration(mdp, temperature, project=project)
+        best = soft_policy_value(last.q, last.policy, temperature)
+        others = member(seed, mdp, floor, 50)
+        values = soft_policy_value(policy_q(mdp, others, temperature), others, temperature)
+        assert (values <= best + 1e-9).all(), name
+        rows = floor.tolist()
+
+        def value(state: int, q: list[float], rows: list[list[float]] = rows) -> float:
+            return plain_soft_policy_value(q, plain_floored_policy(q, rows[state], temperature), temperature)
+
+        if mdp.discount < 0.5:  # which takes few sweeps
+            assert distance(last.q, plain_fixed_point(mdp, value)) < 1e-8, name
+
+
+def test_the_best_policy_with_floors_is_the_one_that_scipy_finds_and_not_the_projected_optimum() -> None:
+    mdp, temperature, floor = random_mdp(0, 3, 3, 3, 0.8), 0.5, 0.2
+    *_, last = soft_policy_iteration(mdp, temperature, project=partial(floored_policy, floor=floor))
+
+    def value(flat: np.ndarray) -> float:
+        policy = torch.from_numpy(flat.reshape(3, 3) / flat.reshape(3, 3).sum(-1, keepdims=True))
+        return -soft_policy_value(policy_q(mdp, policy, temperature), policy, temperature).sum().item()
+
+    answer = minimize(
+        value,
+        np.full(9, 1 / 3),
+        bounds=[(floor, 1)] * 9,
+        constraints={"type": "eq", "fun": lambda flat: flat.reshape(3, 3).sum(-1) - 1},
+        method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 500},
+    )
+    found = soft_policy_value(last.q, last.policy, temperature).sum().item()
+    assert -answer.fun == pytest.approx(found, abs=1e-7)
+    assert np.abs(answer.x.reshape(3, 3) - last.policy.numpy()).max() < 1e-3
+    assert (last.policy >= floor - 1e-12).all()
+    # the unrestricted optimum, pushed onto the floors, is not as good
+    projected = floored_policy(boltzmann_policy(soft_optimal_q(mdp, temperature), temperature), floor)
+    value_there = soft_policy_value(policy_q(mdp, projected, temperature), projected, temperature)
+    assert value_there.sum().item() < found - 0.1
+
+
+def test_in_a_family_that_ties_states_the_least_average_divergence_can_lower_a_value() -> None:
+    # One probability p of the second action, shared by two states: s0 pays (0, 2) and leads to s1, which pays (1, 0) and ends.
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 1, 0.0, False)], [(1.0, 1, 2.0, False)]], [[(1.0, 1, 1.0, True)], [(1.0, 1, 0.0, True)]]],
+        start_probability=torch.tensor([1.0, 0.0], dtype=torch.float64),
+        discount=0.9,
+    )
+
+    def tied(p: float) -> Tensor:
+        return torch.tensor([[1 - p, p]] * 2, dtype=torch.float64)
+
+    before = policy_q(mdp, tied(0.5), 1.0)
+
+    def average(p: float) -> float:
+        return boltzmann_divergence(before, tied(p), 1.0).mean().item()
+
+    nearest = minimize_scalar(average, bounds=(1e-6, 1 - 1e-6), method="bounded", options={"xatol": 1e-12}).x
+    assert nearest == pytest.approx(1 / (1 + math.exp(-0.5)), abs=1e-6)  # σ(½), 0.6225: the average of σ⁻¹ = 2 and −1
+    p = 1 / (1 + math.exp(-0.5))
+    after = policy_q(mdp, tied(p), 1.0)
+    fall = 0.9 * (0.5 + math.log(2) - (1 - p) + p * math.log(p) + (1 - p) * math.log(1 - p))
+    assert (before - after)[0].tolist() == pytest.approx([fall, fall])
+    assert fall == pytest.approx(0.1375, abs=1e-4)
+    assert average(p) < average(0.5)  # although the average came down
+    # projected state by state, from the same policy, nothing falls
+    free = policy_q(mdp, boltzmann_policy(before, 1.0), 1.0)
+    assert (free >= before - 1e-12).all()
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED, power=POWER)
+def test_two_values_differ_by_a_discounted_sum_of_divergences(mdp: FiniteMDP, seed: int, power: float) -> None:
+    temperature = 10**power
+    old, new = random_policy(seed, mdp), random_policy(seed + 1, mdp)
+    q = policy_q(mdp, old, temperature)
+    value = soft_policy_value(q, old, temperature)
+    new_value = soft_policy_value(policy_q(mdp, new, temperature), new, temperature)
+    drop = boltzmann_divergence(q, old, temperature) - boltzmann_divergence(q, new, temperature)
+    rounding = 1e-11 * (1 + value.abs().max().item() + new_value.abs().max().item())
+    assert distance(new_value - value, discounted_sum(mdp, new, temperature * drop)) < rounding  # (6.20)
+    # towards the optimum one of the two is nought
+    best = soft_optimal_q(mdp, temperature)
+    optimal, star = soft_value(best, temperature), boltzmann_policy(best, temperature)
+    lack = temperature * boltzmann_divergence(best, old, temperature)
+    assert distance(optimal - value, discounted_sum(mdp, old, lack)) < 10 * rounding  # (6.26)
+    if temperature > 0.1:  # where π* is no zero as a floating-point number
+        divergence = (old * (old / star).log()).sum(-1)
+        assert distance(temperature * divergence, lack) < rounding
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED, power=POWER)
+def test_no_policy_is_further_from_the_optimum_than_its_gain_allows(mdp: FiniteMDP, seed: int, power: float) -> None:
+    temperature = 10**power
+    best = soft_value(soft_optimal_q(mdp, temperature), temperature)
+    for found in soft_policy_iteration(mdp, temperature, policy=random_policy(seed, mdp)):
+        lack = best - soft_policy_value(found.q, found.policy, temperature)
+        rounding = 1e-10 * (1 + best.abs().max().item())
+        assert (lack >= -rounding).all()
+        assert (lack <= found.gain / (1 - mdp.discount) + rounding).all()  # (6.27)
+
+
+@FAST
+@given(mdp=mdps(), power=POWER)
+def test_the_entropy_is_worth_at_most_its_largest_discounted_sum(mdp: FiniteMDP, power: float) -> None:
+    temperature = 10**power
+    hard, soft_q = greedy_value(optimal_q(mdp)), soft_optimal_q(mdp, temperature)
+    most = temperature * math.log(mdp.actions) / (1 - mdp.discount)
+    rounding = 1e-10 * (1 + most)
+    more = soft_value(soft_q, temperature) - hard
+    assert (more >= -rounding).all() and (more <= most + rounding).all()  # (6.30)
+    policy = boltzmann_policy(soft_q, temperature)
+    bare = expected_value(policy_q(mdp, policy), policy)
+    assert (bare <= hard + rounding).all() and (bare >= hard - most - rounding).all()
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED, power=st.floats(-1, 2))
+def test_soft_policy_iteration_converges_like_newtons_method(mdp: FiniteMDP, seed: int, power: float) -> None:
+    # V_{k+1} is where the tangent of the soft backup at V_k meets the diagonal. Its curvature is the variance, under the
+    # policy, of what an action leads to, over α: at most (γ e_k)²/4α. So the next error is at most γ² e_k²/(8 α (1 − γ)).
+    temperature = 10**power
+    best = soft_value(soft_optimal_q(mdp, temperature), temperature)
+    rounding = 1e-11 * (1 + best.abs().max().item())
+    errors = [
+        distance(soft_policy_value(found.q, found.policy, temperature), best)
+        for found in soft_policy_iteration(mdp, temperature, policy=random_policy(seed, mdp))
+    ]
+    for error, following in pairwise(errors):
+        assert following <= (mdp.discount * error) ** 2 / (8 * temperature * (1 - mdp.discount)) + rounding
+    assert len(errors) <= 12
+
+
+def test_a_handful_of_rounds_do_what_takes_hundreds_of_sweeps() -> None:
+    mdp = random_mdp(0, 6, 3, 3, 0.99)
+    best = soft_optimal_q(mdp, 0.5)
+    rounds = [distance(found.q, best) for found in soft_policy_iteration(mdp, 0.5)]
+    sweeps_needed = sum(distance(sweep.q, best) > 1e-9 for sweep in soft_value_iteration(mdp, 0.5))
+    assert len(rounds) <= 6
+    assert sweeps_needed > 100 * len(rounds)
+
+
+# Soft values: temperatures
+
+
+def test_a_vanishing_temperature_gives_back_the_optimal_q() -> None:
+    for seed in range(10):
+        mdp = random_mdp(seed, 5, 3, 4, 0.9)
+        cold = torch.tensor([1e-1, 1e-2, 1e-3, 1e-6, 1e-12], dtype=torch.float64).unsqueeze(-1)
+        q, hard = soft_optimal_q(mdp, cold), optimal_q(mdp)
+        assert q.isfinite().all()
+        gaps = (q - hard).abs().amax((1, 2))
+        assert (gaps <= 9 * math.log(3) * cold.flatten() + 1e-10).all()
+        policies = boltzmann_policy(q, cold)
+        ties = greedy_policy(hard)
+        if (ties.amax(-1) == 1).all() and (hard.sort(-1).values.diff(dim=-1)[:, -1] > 1e-3).all():
+            assert distance(policies[-1], ties) < 1e-12
+
+
+def test_equally_good_actions_are_weighed_by_their_continuations() -> None:
+    # From the fork both ways are worth 0, but one leads where two actions are as good, the other where one is:
+    # e^(γ log 2) to 1 (6.31).
+    fork, two, one = 0, 1, 2
+    mdp = FiniteMDP.from_outcomes(
+        [
+            [[(1.0, two, 0.0, False)], [(1.0, one, 0.0, False)]],
+            [[(1.0, fork, 0.0, True)], [(1.0, fork, 0.0, True)]],
+            [[(1.0, fork, 0.0, True)], [(1.0, fork, -1.0, True)]],
+        ],
+        start_probability=torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64),
+        discount=0.5,
+    )
+    q = soft_optimal_q(mdp, TEMPERATURES[:2])
+    policy = boltzmann_policy(q, TEMPERATURES[:2])
+    for found in policy[:, fork].tolist():
+        assert found == pytest.approx([2**0.5 / (1 + 2**0.5), 1 / (1 + 2**0.5)], rel=1e-12)
+    assert distance(policy[:, two], torch.tensor([0.5, 0.5])) < 1e-15
+    assert distance(policy[:, one], torch.tensor([1.0, 0.0])) < 1e-15
+    assert greedy_policy(optimal_q(mdp))[fork].tolist() == [0.5, 0.5]
+
+
+@FAST
+@given(mdp=mdps(discount=0.8))
+def test_a_huge_temperature_maximises_the_discounted_entropy_alone(mdp: FiniteMDP) -> None:
+    temperature = 1e6
+    without_reward = with_discount(mdp, mdp.discount, 0.0)
+    bonus = plain_soft_optimal_q(without_reward, 1.0)  # γ E[(1 − d) h(s′)], and h is its logsumexp: (6.32)
+    q = soft_optimal_q(mdp, temperature)
+    reward = 1 + mdp.reward.abs().max().item()
+    assert distance(q / temperature, bonus) <= reward / (1 - mdp.discount) / temperature + 1e-12
+    assert distance(boltzmann_policy(q, temperature), bonus.softmax(-1)) < 1e-3
+    even = soft_optimal_q(without_reward, temperature)
+    assert distance(even / temperature, bonus) < 1e-11
+
+
+def test_the_policy_of_most_entropy_is_uniform_only_where_no_action_hastens_the_end() -> None:
+    def step(end: bool) -> list[Outcome]:
+        return [(1.0, 0, 0.0, end)]
+
+    start = torch.ones(1, dtype=torch.float64)
+    for ends, wanted in (((False, False, False), [1 / 3] * 3), ((True, True, True), [1 / 3] * 3)):
+        mdp = FiniteMDP.from_outcomes([[step(end) for end in ends]], start_probability=start, discount=0.9)
+        assert boltzmann_policy(soft_optimal_q(mdp, 1e3), 1e3)[0].tolist() == pytest.approx(wanted)
+    mdp = FiniteMDP.from_outcomes([[step(True), step(False)]], start_probability=start, discount=0.9)
+    q = soft_optimal_q(mdp, 1e3)
+    h = soft_value(q, 1e3).item() / 1e3
+    assert h == pytest.approx(math.log(1 + math.exp(0.9 * h)))
+    assert q[0].tolist() == pytest.approx([0, 900 * h])
+    assert h > 1.2 > math.log(2)
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED, power=POWER, scale=st.floats(-3, 3))
+def test_scaling_the_reward_and_the_temperature_scales_q_and_leaves_the_policy(
+    mdp: FiniteMDP, seed: int, power: float, scale: float
+) -> None:
+    temperature, factor = 10**power, 10**scale
+    scaled = with_discount(mdp, mdp.discount, factor)
+    q, other = soft_optimal_q(mdp, temperature), soft_optimal_q(scaled, factor * temperature)
+    rounding = 1e-10 * (1 + q.abs().max().item())
+    assert distance(other / factor, q) < rounding  # (6.33)
+    policy = random_policy(seed, mdp)
+    assert (
+        distance(policy_q(scaled, policy, factor * temperature) / factor, policy_q(mdp, policy, temperature)) < rounding
+    )
+
+
+# Many at once: temperatures, policies and both
+
+
+def test_a_batch_of_temperatures_or_policies_is_as_good_as_single_calls() -> None:
+    mdp = random_mdp(0, 5, 4, 3, 0.9)  # S = 5, A = 4; T = 7 temperatures and as many or P = 3 policies
+    policies = torch.stack([random_policy(seed, mdp) for seed in range(7)])
+    few = policies[:3]
+    alphas = TEMPERATURES[:, 0].tolist()
+
+    def close(found: Tensor, wanted: Tensor) -> bool:
+        return torch.allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+    def swept(policy: Tensor, temperature: float | Tensor) -> Tensor:
+        *_, sweep = policy_evaluation(mdp, policy, temperature, tolerance=1e-8)
+        return sweep.q
+
+    one_policy, one_alpha = policy_q(mdp, policies[0], TEMPERATURES), policy_q(mdp, few, 0.5)
+    paired = policy_q(mdp, policies, TEMPERATURES)
+    crossed = policy_q(mdp, few, TEMPERATURES.unsqueeze(-1))
+    assert (one_policy.shape, one_alpha.shape) == ((7, 5, 4), (3, 5, 4))
+    assert (paired.shape, crossed.shape) == ((7, 5, 4), (7, 3, 5, 4))
+    for t, alpha in enumerate(alphas):
+        assert close(one_policy[t], policy_q(mdp, policies[0], alpha))
+        assert close(paired[t], policy_q(mdp, policies[t], alpha))
+        for p in range(3):
+            assert close(crossed[t, p], policy_q(mdp, few[p], alpha))
+    for p in range(3):
+        assert close(one_alpha[p], policy_q(mdp, few[p], 0.5))
+        assert close(policy_q(mdp, few)[p], policy_q(mdp, few[p]))
+    for policy, temperature, wanted in (
+        (policies[0], TEMPERATURES, one_policy),
+        (few, 0.5, one_alpha),
+        (policies, TEMPERATURES, paired),
+        (few, TEMPERATURES.unsqueeze(-1), crossed),
+        (few, 0.0, policy_q(mdp, few)),
+        (few, torch.zeros((), dtype=torch.float64), policy_q(mdp, few)),
+    ):
+        found = swept(policy, temperature)
+        assert found.shape == wanted.shape
+        assert distance(found, wanted) < 1.1e-8
+    *_, both = soft_value_iteration(mdp, TEMPERATURES.unsqueeze(-1).expand(7, 2, 1))
+    assert both.q.shape == (7, 2, 5, 4)
+    assert torch.equal(both.q[:, 0], both.q[:, 1])
+    *_, started = soft_value_iteration(mdp, 0.5, start=torch.stack([random_q(seed, mdp) for seed in range(3)]))
+    assert distance(started.q, soft_optimal_q(mdp, 0.5)) < 1.1e-8
+    *_, single = soft_value_iteration(mdp, torch.tensor([0.5], dtype=torch.float64))
+    assert distance(single.q, soft_optimal_q(mdp, 0.5)) < 1.1e-8
+
+
+def test_a_hot_setting_does_not_end_a_cold_one_early() -> None:
+    for seed in range(5):
+        mdp = random_mdp(seed, 5, 4, 3, 0.9)
+        together = soft_optimal_q(mdp, torch.tensor([[0.1], [1e13]], dtype=torch.float64))
+        assert distance(together[0], soft_optimal_q(mdp, 0.1)) < 1e-9
+
+
+def test_rounds_of_soft_policy_iteration_carry_axes_in_front() -> None:
+    mdp = random_mdp(0, 5, 4, 3, 0.9)
+    few = torch.stack([random_policy(seed, mdp) for seed in range(3)])
+    for found in soft_policy_iteration(mdp, TEMPERATURES.unsqueeze(-1), policy=few):
+        assert found.q.shape == (7, 3, 5, 4)
+    best = soft_optimal_q(mdp, TEMPERATURES)
+    assert distance(found.q, best.unsqueeze(1)) < 1e-9 * best.abs().max().item()
+    first = next(soft_policy_iteration(mdp, TEMPERATURES))
+    assert torch.equal(first.policy, torch.full((7, 5, 4), 0.25, dtype=torch.float64))
+    assert distance(first.q, policy_q(mdp, uniform(mdp), TEMPERATURES)) < 1e-12 * first.q.abs().max().item()
+    gains = soft_value(first.q, TEMPERATURES) - soft_policy_value(first.q, first.policy, TEMPERATURES)
+    assert first.gain == pytest.approx(gains.max().item())  # the largest of all states and temperatures
+    floors = torch.tensor([0.0, 0.0, 0.6, 0.2], dtype=torch.float64)
+    floored = soft_policy_iteration(mdp, 0.5, project=partial(floored_policy, floor=floors))
+    assert distance(next(floored).policy, torch.tensor([0.1, 0.1, 0.6, 0.2], dtype=torch.float64)) < 1e-15
+
+
+# Soft values without a discount
+
+
+def corridor(length: int) -> FiniteMDP:
+    """A walk on 1 … n, left or right, that ends beyond either side and pays 1 beyond the right one."""
+    rows: list[list[list[Outcome]]] = [
+        [[(1.0, max(s - 1, 0), 0.0, s == 0)], [(1.0, min(s + 1, length - 1), float(s == length - 1), s == length - 1)]]
+        for s in range(length)
+    ]
+    start = torch.zeros(length, dtype=torch.float64)
+    start[1] = 1.0
+    return FiniteMDP.from_outcomes(rows, start_probability=start, discount=1.0, state_labels=tuple("abcdefgh"[:length]))
+
+
+def test_without_a_discount_a_certain_end_is_enough_to_evaluate() -> None:
+    # A fair walk from the k-th of n places arrives on the right with probability k/(n + 1), after k (n + 1 − k) steps.
+    mdp = corridor(6)
+    for alpha in (0.0, 0.5):
+        q = policy_q(mdp, uniform(mdp), alpha)
+        value = soft_policy_value(q, uniform(mdp), alpha)
+        wanted = [k / 7 + alpha * math.log(2) * k * (7 - k) for k in range(1, 7)]
+        assert value.tolist() == pytest.approx(wanted, rel=1e-12)
+        assert q[0, 0].item() == 0 and q[-1, 1].item() == 1
+        assert q[2].tolist() == pytest.approx([wanted[1], wanted[3]])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_without_a_discount_an_end_that_is_not_certain_is_refused_and_the_state_named(temperature: float) -> None:
+    mdp = corridor(4)
+    # the third and the fourth place send each other back and forth; the second still has a way out, beside one to them
+    stuck = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    words = "With a discount of 1 the end must be certain, but under this policy no way leads from state 'c' to an end"
+    for policy in (stuck, torch.stack([uniform(mdp), stuck])):
+        with pytest.raises(ValueError, match=words):
+            policy_q(mdp, policy, temperature)
+    assert policy_q(with_discount(mdp, 0.999), stuck, temperature).isfinite().all()
+    free = torch.tensor([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    assert policy_q(mdp, free, temperature).isfinite().all()
+
+
+# The border of temperatures
+
+TEMPERED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "soft_value_iteration": (lambda alpha: soft_value_iteration(three_states(), alpha), "value_iteration"),
+    "soft_policy_iteration": (lambda alpha: soft_policy_iteration(three_states(), alpha), "policy_iteration"),
+    "soft_optimal_q": (lambda alpha: soft_optimal_q(three_states(), alpha), "optimal_q"),
+    "policy_evaluation": (lambda alpha: policy_evaluation(three_states(), uniform(three_states()), alpha), ""),
+    "policy_q": (lambda alpha: policy_q(three_states(), uniform(three_states()), alpha), ""),
+}
+every_tempered_function = pytest.mark.parametrize("name", TEMPERED)
+
+
+@every_tempered_function
+@pytest.mark.parametrize("temperature", [-1.0, -1e-9, math.nan, math.inf])
+def test_a_temperature_out_of_range_is_refused_at_the_call(name: str, temperature: float) -> None:
+    function, limit = TEMPERED[name]
+    sign = "positive" if limit else "non-negative"
+    end = rf" The limit of a vanishing temperature is {limit}\.$" if limit else "$"
+    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is {temperature}\.{end}"):
+        function(temperature)
+    several = torch.tensor([[1.0], [temperature]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is \[\[1.0\], .*\]\]\.{end}"):
+        function(several)
+
+
+@every_tempered_function
+def test_a_temperature_of_zero_is_refused_where_it_is_a_limit(name: str) -> None:
+    function, limit = TEMPERED[name]
+    for zero in (0, 0.0, torch.zeros(2, 1, dtype=torch.float64)):
+        if limit:
+            with pytest.raises(ValueError, match=rf"limit of a vanishing temperature is {limit}\.$"):
+                function(zero)
+        else:
+            function(zero)
+
+
+@every_tempered_function
+@pytest.mark.parametrize(
+    ("temperature", "error", "words"),
+    [
+        ("warm", TypeError, "temperature must be a number, but is 'warm'"),
+        (None, TypeError, "temperature must be a number, but is None"),
+        (True, TypeError, "temperature must be a number, but is True"),
+        (torch.ones(2, 1), TypeError, "temperature must be a number or a tensor of torch.float64, .*torch.float32"),
+        (torch.ones(2, 1, dtype=torch.int64), TypeError, "tensor of torch.float64, but is one of torch.int64"),
+        (torch.ones(3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(3,\)"),
+        (torch.ones(2, 3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(2, 3\)"),
+    ],
+)
+def test_a_temperature_of_another_kind_is_refused_at_the_call(
+    name: str, temperature: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        TEMPERED[name][0](temperature)
+
+
+def test_policies_and_temperatures_that_do_not_match_are_refused() -> None:
+    mdp = three_states()
+    policies, alphas = uniform(mdp).expand(2, 3, 2), torch.ones(4, 1, dtype=torch.float64)
+    words = r"policy and temperature must agree in front of states and actions, but have \(2,\) and \(4,\)"
+    for function in (policy_q, policy_evaluation):
+        with pytest.raises(ValueError, match=words):
+            function(mdp, policies, alphas)
+    with pytest.raises(ValueError, match=words):
+        next(soft_policy_iteration(mdp, alphas, policy=policies))
+
+
+def test_a_soft_start_of_another_shape_is_refused() -> None:
+    mdp = three_states()
+    with pytest.raises(ValueError, match=r"rank of the value, 1 for q of shape \(3, 2\), but has the shape \(4, 1\)"):
+        next(soft_value_iteration(mdp, torch.ones(4, 1).double(), start=uniform(mdp)))
+    with pytest.raises(ValueError, match=r"next_value must turn \(1, 3, 2\) into \(1, 3\) .* returned \(4, 3\)"):
+        next(soft_value_iteration(mdp, torch.ones(4, 1).double(), start=uniform(mdp).unsqueeze(0)))
+
+
 # The border
 
 
@@ -371,6 +1039,10 @@ ALL: dict[str, Callable[[FiniteMDP], Any]] = {
     "policy_iteration": lambda mdp: next(policy_iteration(mdp)),
     "optimal_q": optimal_q,
     "epsilon_greedy_q": lambda mdp: epsilon_greedy_q(mdp, 0.1),
+    "soft_value_iteration": lambda mdp: next(soft_value_iteration(mdp, 0.1)),
+    "soft policy_evaluation": lambda mdp: next(policy_evaluation(mdp, uniform(mdp), 0.1)),
+    "soft_policy_iteration": lambda mdp: next(soft_policy_iteration(mdp, 0.1)),
+    "soft_optimal_q": lambda mdp: soft_optimal_q(mdp, 0.1),
 }
 
 
@@ -395,7 +1067,13 @@ def test_a_discount_of_one_is_refused(name: str) -> None:
     ],
 )
 def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], words: str) -> None:
-    for evaluate in (policy_q, policy_evaluation, lambda mdp, policy: next(policy_iteration(mdp, policy=policy))):
+    for evaluate in (
+        policy_q,
+        policy_evaluation,
+        lambda mdp, policy: next(policy_iteration(mdp, policy=policy)),
+        lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, policy=policy)),
+        lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, project=lambda _: policy)),
+    ):
         with pytest.raises(error, match=words):
             evaluate(three_states(), policy)
 
@@ -410,7 +1088,11 @@ def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], wo
     ],
 )
 def test_a_tolerance_must_be_positive(tolerance: Any, error: type[Exception], words: str) -> None:
-    for begin in (value_iteration, partial(policy_evaluation, policy=uniform(three_states()))):
+    for begin in (
+        value_iteration,
+        partial(policy_evaluation, policy=uniform(three_states())),
+        partial(soft_value_iteration, temperature=0.5),
+    ):
         with pytest.raises(error, match=words):
             next(begin(three_states(), tolerance=tolerance))
     with pytest.raises(error, match=words):

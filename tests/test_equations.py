@@ -1,23 +1,34 @@
 """The equations, on numbers that tell a wrong index, sign or axis from the right one, and on random tables."""
 
+import math
+from collections.abc import Callable
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST
-from scipy.optimize import brentq
+from oracles import FAST, plain_entropy, plain_soft_policy_value
+from scipy.optimize import brentq, minimize
+from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
 from sac_tutorial.equations import (
+    boltzmann_divergence,
+    boltzmann_policy,
     double_value,
+    entropy,
     epsilon_greedy_policy,
     epsilon_greedy_value,
     expected_value,
+    floored_policy,
     greedy_policy,
     greedy_value,
     huber_loss,
     remaining_error,
+    soft_policy_value,
+    soft_value,
     squared_loss,
     taken_value,
     td_target,
@@ -137,6 +148,8 @@ def values(rate: float, policy: Tensor) -> dict[str, object]:
         "greedy": greedy_value,
         "expected": lambda q: expected_value(q, policy),
         "epsilon-greedy": lambda q: epsilon_greedy_value(q, rate),
+        "soft": lambda q: soft_value(q, 0.01 + rate),
+        "soft expected": lambda q: soft_policy_value(q, policy, rate),
     }
 
 
@@ -150,7 +163,8 @@ def test_values_are_monotone_shift_with_q_and_never_move_further_than_q(seed: in
         assert distance <= (q - other).abs().max() * (1 + 1e-12), name
         assert (value(torch.maximum(q, other)) >= value(q) - 1e-12).all(), name
         assert torch.allclose(value(q + 7), value(q) + 7), name
-        assert (value(q) <= q.amax(-1) + 1e-12).all() and (value(q) >= q.amin(-1) - 1e-12).all(), name
+        most = (0.01 + rate) * math.log(4) if "soft" in name else 0
+        assert (value(q) <= q.amax(-1) + most + 1e-12).all() and (value(q) >= q.amin(-1) - 1e-12).all(), name
 
 
 @FAST
@@ -172,6 +186,426 @@ def test_double_value_of_a_table_with_itself_is_its_maximum_and_otherwise_no_lar
     select, evaluate = (torch.from_numpy(rng.normal(size=(2, 3, 4))) for _ in range(2))
     assert torch.equal(double_value(evaluate, evaluate), greedy_value(evaluate))
     assert (double_value(select, evaluate) <= greedy_value(evaluate)).all()
+
+
+# Soft values. Q/α = log of whole numbers makes the Boltzmann policy one of fractions.
+
+POLICY = table([0.5, 0.25, 0.25, 0], [0, 1, 0, 0], [0.25, 0.25, 0.25, 0.25])
+
+
+def test_entropy_by_hand() -> None:
+    log2 = math.log(2)
+    assert entropy(POLICY).tolist() == pytest.approx([1.5 * log2, 0, 2 * log2], rel=1e-15)
+    certain = entropy(POLICY[1:2].expand(2, 3, 1, 4))  # 0 · log 0 is no NaN
+    assert certain.tolist() == [[[0], [0], [0]]] * 2
+
+
+@FAST
+@given(seed=SEED, actions=st.integers(1, 5))
+def test_entropy_lies_between_certainty_and_ignorance(seed: int, actions: int) -> None:
+    rng = np.random.default_rng(seed)
+    policy = rng.dirichlet(np.ones(actions), size=(2, 3)) * (rng.random((2, 3, actions)) < 0.7)
+    policy[..., 0] += 1 - policy.sum(-1)
+    found = entropy(torch.from_numpy(policy))
+    assert found.shape == (2, 3)
+    assert (found >= -1e-15).all() and (found <= math.log(actions) + 1e-15).all()
+    assert found.flatten().tolist() == pytest.approx([plain_entropy(row) for row in policy.reshape(6, -1)], abs=1e-14)
+    assert entropy(torch.full((actions,), 1 / actions, dtype=torch.float64)).item() == pytest.approx(math.log(actions))
+
+
+def test_soft_policy_value_by_hand() -> None:
+    log2 = math.log(2)
+    found = soft_policy_value(Q, POLICY, 2.0)
+    # what the policy expects, and twice its entropy: (3/2, 0, 2) log 2
+    expected = [[0.5 + 1.25 + 0.75, -1, 3.25], [0, 4, -2.5]]
+    for row, values in zip(found.tolist(), expected, strict=True):
+        assert row == pytest.approx([values[0] + 3 * log2, values[1], values[2] + 4 * log2], rel=1e-15)
+
+
+def test_soft_policy_value_at_temperature_zero_is_the_expected_value() -> None:
+    assert torch.equal(soft_policy_value(Q, POLICY, 0.0), expected_value(Q, POLICY))
+    assert torch.equal(soft_policy_value(Q, POLICY, table([0], [0])), expected_value(Q, POLICY))
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 8.0])
+def test_soft_value_and_boltzmann_policy_by_hand(temperature: float) -> None:
+    q = temperature * table([1, 2, 5], [1, 1, 1], [4, 12, 16], [3, 1, 0.5]).log()
+    total = [8, 3, 32, 4.5]
+    assert soft_value(q, temperature).tolist() == pytest.approx([temperature * math.log(z) for z in total], rel=1e-14)
+    policy = boltzmann_policy(q, temperature)
+    wanted = table([1 / 8, 2 / 8, 5 / 8], [1 / 3, 1 / 3, 1 / 3], [4 / 32, 12 / 32, 16 / 32], [6 / 9, 2 / 9, 1 / 9])
+    assert torch.allclose(policy, wanted, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 8.0])
+def test_boltzmann_divergence_by_hand(temperature: float) -> None:
+    q = temperature * table([1, 2, 5]).log() + 3  # B = (1/8, 1/4, 5/8), wherever Q begins
+    policy = table([0.5, 0.5, 0], [0, 0, 1], [0.125, 0.25, 0.625], [1, 0, 0])
+    found = boltzmann_divergence(q.expand(4, 3), policy, temperature)
+    assert found.tolist() == pytest.approx([1.5 * math.log(2), math.log(8 / 5), 0, math.log(8)], abs=1e-14)
+
+
+ALPHAS = [10.0**power for power in range(-3, 4)]
+
+
+def exactly(row: list[float], temperature: float) -> tuple[float, list[float], list[Decimal]]:
+    """The soft value, the Boltzmann policy and its logarithm to sixty digits."""
+    with localcontext(prec=60):
+        alpha, q = Decimal(temperature), [Decimal(x) for x in row]
+        top = max(q)
+        total = sum(((x - top) / alpha).exp() for x in q)
+        value = top + alpha * total.ln()
+        log = [(x - value) / alpha for x in q]
+        return float(value), [float(x.exp()) for x in log], log
+
+
+@pytest.mark.parametrize("temperature", ALPHAS)
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e6])
+def test_soft_functions_neither_overflow_nor_lose_digits(temperature: float, kind: torch.dtype, offset: float) -> None:
+    # Rounding moves Q/α by an ε of its size, whatever the formula; exp(Q/α) itself would overflow at 710, and at 89.
+    rng = np.random.default_rng(0)
+    scale = 10.0 ** rng.integers(-4, 4, size=(20, 1))
+    q = torch.from_numpy(offset + scale * rng.normal(size=(20, 5))).to(kind)
+    alpha = torch.tensor(temperature, dtype=kind).item()
+    chosen = torch.from_numpy(rng.dirichlet(np.ones(5), size=20)).to(kind)
+    values, policies = soft_value(q, temperature), boltzmann_policy(q, temperature)
+    divergences = boltzmann_divergence(q, chosen, temperature)
+    assert values.dtype == policies.dtype == divergences.dtype == kind
+    epsilon = torch.finfo(kind).eps
+    for row, value, policy, choice, divergence in zip(q, values, policies, chosen.tolist(), divergences, strict=True):
+        exact, exact_policy, log = exactly(row.tolist(), alpha)
+        size = row.abs().max().item()
+        assert abs(value.item() - exact) <= 4 * epsilon * (size + 3 * alpha)
+        assert abs(policy.sum().item() - 1) <= 4 * epsilon
+        moved = 8 * epsilon * (size / alpha + 1)
+        for found, wanted in zip(policy.tolist(), exact_policy, strict=True):
+            assert abs(found - wanted) <= math.expm1(min(moved, 100)) * wanted + 1e-37
+        wanted = sum(p * (math.log(p) - float(b)) for p, b in zip(choice, log, strict=True))
+        assert abs(divergence.item() - wanted) <= 2 * moved + 4 * epsilon * abs(wanted)
+
+
+def test_soft_functions_are_those_of_scipy() -> None:
+    q = np.random.default_rng(1).normal(size=(2, 3, 4))
+    for temperature in ALPHAS[1:]:
+        value, policy = soft_value(torch.from_numpy(q), temperature), boltzmann_policy(torch.from_numpy(q), temperature)
+        assert np.allclose(value, temperature * logsumexp(q / temperature, axis=-1), rtol=1e-13, atol=0)
+        assert np.allclose(policy, softmax(q / temperature, axis=-1), rtol=1e-13, atol=0)
+
+
+def test_impossible_actions_count_for_nothing_and_improbable_ones_are_finite() -> None:
+    q = table([0, -10, 5])  # at α = 0.001, log B = (−5000, −15000, 0): B itself is 0 as a floating-point number
+    assert boltzmann_policy(q, 1e-3).tolist() == [[0, 0, 1]]
+    assert soft_value(q, 1e-3).item() == 5
+    policy = table([1, 0, 0], [0, 0, 1], [0.5, 0.5, 0])
+    found = boltzmann_divergence(q.expand(3, 3), policy, 1e-3)
+    assert found.tolist() == pytest.approx([5000, 0, 10_000 - math.log(2)], rel=1e-15)
+    assert soft_policy_value(q.expand(3, 3), policy, 1e-3).tolist() == pytest.approx([0, 5, -5 + 1e-3 * math.log(2)])
+
+
+@FAST
+@given(seed=SEED, power=st.floats(-3, 3))
+def test_soft_value_is_the_best_that_any_policy_has_and_the_divergence_is_what_others_lack(
+    seed: int, power: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    temperature = 10**power
+    q, policy = torch.from_numpy(rng.normal(size=(5, 3, 4), scale=3)), rng.dirichlet(np.ones(4), size=(5, 3))
+    policy[0] = np.eye(4)[rng.integers(4, size=3)]
+    policy = torch.from_numpy(policy)
+    best, own = soft_value(q, temperature), soft_policy_value(q, policy, temperature)
+    rounding = 1e-13 * (1 + temperature)
+    lack = temperature * boltzmann_divergence(q, policy, temperature)
+    assert (lack >= -rounding).all()
+    assert torch.allclose(best - own, lack, rtol=1e-12, atol=rounding)  # (6.16)
+    boltzmann = boltzmann_policy(q, temperature)
+    assert torch.allclose(soft_policy_value(q, boltzmann, temperature), best, rtol=1e-12, atol=rounding)
+    assert boltzmann_divergence(q, boltzmann, temperature).abs().max() < 1e-12
+    assert torch.allclose(boltzmann, ((q - best.unsqueeze(-1)) / temperature).exp(), rtol=1e-9, atol=1e-12)
+    plain = [
+        plain_soft_policy_value(*rows, temperature)
+        for rows in zip(q.view(15, 4).tolist(), policy.view(15, 4).tolist(), strict=True)
+    ]
+    assert own.flatten().tolist() == pytest.approx(plain, rel=1e-12, abs=rounding)
+    # exp((Q − V)/α) of another policy's V sums to exp KL, not to 1
+    if power > -1:
+        total = ((q - own.unsqueeze(-1)) / temperature).exp().sum(-1)
+        assert torch.allclose(total.log(), boltzmann_divergence(q, policy, temperature), atol=1e-11)
+
+
+@FAST
+@given(seed=SEED, power=st.floats(-3, 3), decimals=st.integers(0, 1))
+def test_soft_value_lies_above_the_maximum_by_at_most_the_largest_entropy(
+    seed: int, power: float, decimals: int
+) -> None:
+    q = torch.from_numpy(np.random.default_rng(seed).normal(size=(5, 3, 4)).round(decimals))  # rounded: ties occur
+    temperature = 10**power
+    excess = soft_value(q, temperature) - greedy_value(q)
+    assert (excess >= -1e-15).all() and (excess <= temperature * math.log(4) * (1 + 1e-14) + 1e-15).all()  # (6.29)
+    ties = (q == q.amax(-1, keepdim=True)).sum(-1)
+    assert (
+        excess >= temperature * ties.double().log() - 1e-12 * (1 + temperature)
+    ).all()  # the best alone give so much
+
+
+def test_limits_of_the_temperature() -> None:
+    q = table([1, 3, 2], [4, 4, -1], [7, 7, 7])
+    cold, hot = 1e-3, 1e6
+    assert (soft_value(q, cold) - greedy_value(q) - cold * table(1, 2, 3).log()).abs().max() < 1e-14
+    assert torch.allclose(boltzmann_policy(q, cold), greedy_policy(q), atol=1e-15)
+    assert (soft_value(q, hot) - hot * math.log(3) - q.mean(-1)).abs().max() < 1e-5
+    assert (boltzmann_policy(q, hot) - 1 / 3).abs().max() < 1e-5
+
+
+# Temperatures for runs and states. Three runs and three states: what takes one for the other is found out.
+
+SQUARE = table(
+    [[1, 5, 3, 2], [-4, -1, -2, -3], [7, 0, 0, 6]],
+    [[0, 0, 0, 9], [2, 4, 8, 4], [-1, -2, -3, -4]],
+    [[3, 3, 1, 0], [5, -5, 0, 1], [2, 2, 2, 2]],
+)
+SOFT: dict[str, Callable[..., Tensor]] = {
+    "soft_value": soft_value,
+    "boltzmann_policy": boltzmann_policy,
+    "soft_policy_value": lambda q, temperature: soft_policy_value(q, POLICY, temperature),
+    "boltzmann_divergence": lambda q, temperature: boltzmann_divergence(q, POLICY, temperature),
+}
+every_soft_function = pytest.mark.parametrize("name", SOFT)
+
+
+@every_soft_function
+@pytest.mark.parametrize("shape", [(3, 1), (1, 3), (3, 3), (1, 1)])
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_a_temperature_for_each_run_or_state_has_the_rank_of_the_value(
+    name: str, shape: tuple[int, int], kind: torch.dtype
+) -> None:
+    alphas = torch.tensor([0.5, 2, 8, 1, 3, 7, 0.25, 4, 6])[: math.prod(shape)].view(shape).to(kind)
+    found = SOFT[name](SQUARE, alphas)
+    assert found.dtype == torch.float64
+    for run in range(3):
+        for state in range(3):
+            alpha = alphas.expand(3, 3)[run, state].item()
+            assert torch.equal(found[run, state], SOFT[name](SQUARE, alpha)[run, state])
+
+
+@every_soft_function
+@pytest.mark.parametrize("shape", [(3,), (1,), (4,), (3, 3, 1), (1, 1, 1), (3, 3, 4)])
+def test_a_temperature_of_another_rank_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    # (3,) is meant for the runs as likely as for the states
+    words = rf"have the rank of the value, 2 for q of shape \(3, 3, 4\), but has the shape \({str(shape)[1:-1]}\)"
+    with pytest.raises(ValueError, match=words):
+        SOFT[name](SQUARE, torch.ones(shape, dtype=torch.float64))
+
+
+@every_soft_function
+def test_a_temperature_may_be_a_tensor_without_axes(name: str) -> None:
+    two = torch.tensor(2.0, dtype=torch.float64)
+    assert torch.equal(SOFT[name](SQUARE, two), SOFT[name](SQUARE, 2.0))
+    assert torch.equal(SOFT[name](SQUARE[0], table(2, 2, 2)), SOFT[name](SQUARE[0], 2.0))
+
+
+@every_soft_function
+def test_soft_functions_stay_in_float32_for_networks(name: str) -> None:
+    def single(q: Tensor, temperature: object) -> Tensor:
+        return globals()[name](
+            *(q, POLICY.float())[: 1 + (name not in ("soft_value", "boltzmann_policy"))], temperature
+        )
+
+    for temperature in (0.5, torch.tensor(0.5, dtype=torch.float64), torch.full((3, 1), 0.5, dtype=torch.float64)):
+        found = single(SQUARE.float(), temperature)
+        assert found.dtype == torch.float32
+        assert torch.allclose(found.double(), SOFT[name](SQUARE, 0.5), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("soft_value", r" The limit of a vanishing temperature is greedy_value\.$"),
+        ("boltzmann_policy", r" The limit of a vanishing temperature is greedy_policy\.$"),
+        ("boltzmann_divergence", "$"),
+    ],
+)
+@pytest.mark.parametrize("temperature", [0, 0.0, -1.0, math.nan, math.inf, -math.inf])
+def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
+    name: str, limit: str, temperature: float
+) -> None:
+    for bad, shown in (
+        (temperature, f"{float(temperature)}"),
+        (table([1.0], [temperature], [1.0]), rf"\[\[1.0\], \[{float(temperature)}\], \[1.0\]\]"),
+    ):
+        with pytest.raises(ValueError, match=rf"^temperature must be positive and finite, but is {shown}\.{limit}"):
+            SOFT[name](SQUARE, bad)
+
+
+@pytest.mark.parametrize("temperature", [-1e-9, -1.0, math.nan, math.inf])
+def test_a_negative_temperature_of_a_policys_value_is_refused(temperature: float) -> None:
+    for bad in (temperature, table([0.0], [temperature], [1.0])):
+        with pytest.raises(ValueError, match=r"^temperature must be non-negative and finite, but is .*\.$"):
+            soft_policy_value(SQUARE, POLICY, bad)
+
+
+# Gradients
+
+
+@FAST
+@given(seed=SEED, power=st.floats(-1, 1))
+def test_gradients_of_the_divergence_are_those_of_finite_differences(seed: int, power: float) -> None:
+    rng = np.random.default_rng(seed)
+    q, logits = (torch.from_numpy(rng.normal(size=(2, 3))).requires_grad_() for _ in range(2))
+    alpha = torch.full((2,), 10**power, dtype=torch.float64, requires_grad=True)
+
+    def divergence(q: Tensor, logits: Tensor, alpha: Tensor) -> Tensor:
+        return boltzmann_divergence(q, logits.softmax(-1), alpha)
+
+    assert torch.autograd.gradcheck(divergence, (q, logits, alpha))
+    # and the two worked out on paper: π (log π − log B − KL) in the logits, (B − π)/α in Q
+    in_q, in_logits = torch.autograd.grad(divergence(q, logits, alpha).sum(), (q, logits))
+    policy, boltzmann = logits.softmax(-1), boltzmann_policy(q, alpha)
+    gap = policy.log() - boltzmann.log()
+    assert torch.allclose(in_logits, policy * (gap - (policy * gap).sum(-1, keepdim=True)), atol=1e-12)
+    assert torch.allclose(in_q, (boltzmann - policy) / alpha.unsqueeze(-1), atol=1e-12)
+    # what the soft policy value gains is what the divergence loses, times α
+    (gained,) = torch.autograd.grad(soft_policy_value(q, logits.softmax(-1), alpha).sum(), logits)
+    assert torch.allclose(gained, -alpha.unsqueeze(-1) * in_logits, atol=1e-12)
+
+
+@FAST
+@given(seed=SEED, power=st.floats(-1, 1))
+def test_the_slope_of_the_soft_value_is_the_boltzmann_policy_and_its_entropy(seed: int, power: float) -> None:
+    rng = np.random.default_rng(seed)
+    q = torch.from_numpy(rng.normal(size=(2, 3, 4))).requires_grad_()
+    alpha = torch.full((2, 1), 10**power, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(soft_value, (q, alpha))
+    in_q, in_alpha = torch.autograd.grad(soft_value(q, alpha).sum(), (q, alpha))
+    policy = boltzmann_policy(q, alpha)
+    assert torch.allclose(in_q, policy, atol=1e-13)
+    assert torch.allclose(in_alpha, entropy(policy).sum(-1, keepdim=True), atol=1e-11)
+
+
+# Policies with floors
+
+
+def test_floored_policy_by_hand() -> None:
+    boltzmann = table([0.5, 0.25, 0.25], [0.2, 0.4, 0.4], [0.8, 0.15, 0.05], [1, 0, 0])
+    # the last keeps 1/4 and the others share 3/4 as 2:1; nobody is in need; two are; what had nothing gets its floor
+    assert floored_policy(boltzmann[:1], table(0, 0, 0.25)).tolist() == [[0.5, 0.25, 0.25]]
+    assert floored_policy(boltzmann[:1], table(0, 0, 0.4)).tolist() == [pytest.approx([0.4, 0.2, 0.4])]
+    assert floored_policy(boltzmann, 0.1)[1].tolist() == pytest.approx([0.2, 0.4, 0.4], rel=1e-15)
+    assert floored_policy(boltzmann, 0.25)[2].tolist() == pytest.approx([0.5, 0.25, 0.25], rel=1e-15)
+    assert floored_policy(boltzmann, 0.125)[3].tolist() == [0.75, 0.125, 0.125]
+    # 0.8 : 0.15 of the 0.84 that are left gives 0.133 to the second, below 0.16: it falls on its floor as well
+    assert floored_policy(boltzmann, 0.16)[2].tolist() == pytest.approx([0.68, 0.16, 0.16], rel=1e-15)
+    # a floor below B is reached all the same, since others take so much: 0.4 and 0.2 leave 0.4
+    assert floored_policy(boltzmann[1:2], table(0, 0.4, 0.6)).tolist() == [pytest.approx([0, 0.4, 0.6])]
+    assert floored_policy(boltzmann[1:2], table(0.5, 0, 0.1)).tolist() == [pytest.approx([0.5, 0.25, 0.25])]
+    assert floored_policy(boltzmann[1:2], table(0.6, 0.1, 0.25)).tolist() == [pytest.approx([0.6, 0.15, 0.25])]
+
+
+def test_floors_that_leave_nothing_are_the_policy() -> None:
+    boltzmann = table([0.7, 0.2, 0.1], [0, 0, 1], [0.1, 0.6, 0.3])
+    for floor in (table(0.25, 0.25, 0.5), table(0.1, 0.2, 0.7), table(0, 0.5, 0.5), table(0, 0, 1), table(1, 0, 0)):
+        assert torch.allclose(floored_policy(boltzmann, floor), floor.expand(3, 3), atol=1e-15)
+    for actions in range(1, 50):
+        even = torch.full((actions,), 1 / actions, dtype=torch.float64)
+        assert torch.allclose(floored_policy(even, 1 / actions), even)
+
+
+def test_without_a_floor_the_policy_stays_as_it_is_and_actions_without_one_may_keep_nothing() -> None:
+    boltzmann = table([0.7, 0.2, 0.1], [0, 0, 1], [0.5, 0.5, 0])
+    assert torch.allclose(floored_policy(boltzmann, 0.0), boltzmann, rtol=1e-15, atol=0)
+    assert floored_policy(boltzmann, table(0, 0.25, 0))[2].tolist() == [0.5, 0.5, 0]
+    assert floored_policy(boltzmann, table(0, 0.25, 0))[1].tolist() == [0, 0.25, 0.75]
+
+
+def floors(rng: np.random.Generator, policy: np.ndarray) -> Tensor:
+    """Floors of every kind for each action of each row, whose sums reach from 0 to nearly 1."""
+    floor = rng.dirichlet(np.ones(policy.shape[-1]), size=policy.shape[:-1]) * rng.random((*policy.shape[:-1], 1))
+    return torch.from_numpy(floor * (rng.random(policy.shape) < 0.8))
+
+
+@FAST
+@given(seed=SEED, actions=st.integers(1, 6))
+def test_floored_policy_meets_the_conditions_of_karush_kuhn_and_tucker(seed: int, actions: int) -> None:
+    rng = np.random.default_rng(seed)
+    boltzmann = rng.dirichlet(np.full(actions, 10.0 ** rng.integers(-1, 2)), size=(5, 3))
+    boltzmann[0, 0] = np.eye(actions)[rng.integers(actions)]
+    floor = floors(rng, boltzmann)
+    policy = floored_policy(torch.from_numpy(boltzmann), floor)
+    assert policy.shape == (5, 3, actions)
+    assert (policy.sum(-1) - 1).abs().max() < 1e-14
+    assert (policy >= floor).all()
+    for found, share, least in zip(
+        *(t.reshape(-1, actions) for t in (policy, torch.from_numpy(boltzmann), floor)), strict=True
+    ):
+        free = found > least
+        scale = (found / share)[free]
+        assert len(scale) > 0
+        assert torch.allclose(scale, scale[:1].expand_as(scale), rtol=1e-12)  # the free ones keep their proportions
+        assert (scale.max() * share <= least + 1e-12)[~free].all()  # and the others would have less than their floor
+
+
+@FAST
+@given(seed=SEED)
+def test_floored_policy_is_the_nearest_that_scipy_finds_and_no_other_is_nearer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    boltzmann = rng.dirichlet(np.ones(4))
+    floor = floors(rng, boltzmann)
+    policy = floored_policy(torch.from_numpy(boltzmann), floor)
+
+    def divergence(policy: np.ndarray) -> float:
+        return float((policy * np.log(policy / boltzmann)).sum())
+
+    answer = minimize(
+        divergence,
+        (floor + (1 - floor.sum()) / 4).numpy(),
+        bounds=[(max(least, 1e-12), 1) for least in floor.tolist()],
+        constraints={"type": "eq", "fun": lambda policy: policy.sum() - 1},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 500},
+    )
+    assert np.abs(answer.x - policy.numpy()).max() < 1e-5
+    found = boltzmann_divergence(torch.from_numpy(boltzmann).log(), policy, 1.0).item()
+    assert found <= answer.fun + 1e-12
+    for other in floor.numpy() + (1 - floor.sum().item()) * rng.dirichlet(np.ones(4), size=20):
+        assert found <= divergence(other) + 1e-12
+
+
+def test_floors_broadcast_over_runs_states_and_actions() -> None:
+    boltzmann = boltzmann_policy(Q, 2.0)  # (2, 3, 4)
+    for floor in (
+        torch.full((), 0.1).double(),
+        table(0.1, 0.2, 0, 0.3),
+        table([0.1], [0.25], [0]),
+        table([[0.05]], [[0.2]]),
+        table([[0.1, 0.2, 0, 0.3]], [[0, 0, 0.5, 0]]),
+    ):
+        found, each = floored_policy(boltzmann, floor), floor.expand(2, 3, 4)
+        for run in range(2):
+            for state in range(3):
+                assert torch.allclose(
+                    found[run, state], floored_policy(boltzmann[run, state], each[run, state]), atol=1e-15
+                )
+    assert floored_policy(boltzmann.float(), 0.1).dtype == torch.float32
+    assert torch.allclose(floored_policy(boltzmann.float(), 0.1).double(), floored_policy(boltzmann, 0.1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("floor", "words"),
+    [
+        (0.26, "its sum reaches 1.04 and its least entry is 0.26"),
+        (-0.01, "its sum reaches -0.04 and its least entry is -0.01"),
+        (table(0.5, 0.3, 0.3, 0), "its sum reaches 1.1 and its least entry is 0"),
+        (table(0.5, -0.3, 0.3, 0), "its sum reaches 0.5 and its least entry is -0.3"),
+        (table([0.1], [0.1], [0.3]), "its sum reaches 1.2 and its least entry is 0.1"),
+        (math.nan, "its sum reaches nan and its least entry is nan"),
+    ],
+)
+def test_a_family_that_holds_no_policy_is_refused(floor: float | Tensor, words: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"^floor must be non-negative and sum to at most 1 .* there is no such policy, but {words}"
+    ):
+        floored_policy(POLICY, floor)
+    assert floored_policy(POLICY, 0.25).tolist() == [[0.25] * 4] * 3
 
 
 # The bound

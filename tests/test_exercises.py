@@ -7,13 +7,15 @@ import inspect
 import json
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04
+from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_06
 from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
+from sac_tutorial.equations import entropy
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
 from tools.notebooks import ROOT, read
@@ -41,10 +43,10 @@ def with_parameters_of(exercise, body):
 
 def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    lessons = (lesson_01, lesson_02, lesson_03, lesson_04)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_06)
     made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 21
+    assert len(offered) == 28
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -212,6 +214,34 @@ def test_hand_computed_answers_of_the_deep_half():
     assert lesson_04.needed_steps.reference(0.9, 1.0, 0.01) == 66  # 10 · 0.9^65 = 0.0106, 10 · 0.9^66 = 0.0096
 
 
+def test_hand_computed_answers_of_the_soft_half():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    half, certain, q = table([0.5, 0.5]), table([1.0, 0.0]), table([2.0, 4.0])
+    assert lesson_06.soft_policy_value.reference(q, half, 2.0).tolist() == pytest.approx([3 + 2 * math.log(2)])
+    assert lesson_06.soft_policy_value.reference(q, certain, 2.0).tolist() == [2]
+    flags = torch.tensor([[False], [True]])
+    y = [
+        lesson_06.soft_target.reference(table(1.0), ended, certain, half, q, 2.0, 0.5).item()
+        for ended in flags.unbind()
+    ]
+    assert y == pytest.approx([1 + 0.5 * (3 + 2 * math.log(2)), 1])
+    q = table([0.0, 2 * math.log(3)])  # at α = 2, Z is 1 + 3 and B is (¼, ¾)
+    assert lesson_06.soft_value.reference(q, 2.0).tolist() == pytest.approx([2 * math.log(4)])
+    assert lesson_06.soft_value.reference(table([-9e4, -9e4]), 1e-3).tolist() == pytest.approx(
+        [-9e4 + 1e-3 * math.log(2)]
+    )
+    assert lesson_06.boltzmann_divergence.reference(q, half, 2.0).tolist() == pytest.approx([math.log(4 / 3) / 2])
+    assert lesson_06.boltzmann_divergence.reference(q, certain, 2.0).tolist() == pytest.approx([math.log(4)])
+    assert lesson_06.floored_policy.reference(table([0.5, 0.4, 0.1]), 0.2)[0].tolist() == pytest.approx(
+        [4 / 9, 16 / 45, 0.2]
+    )
+    uniform, rate = lesson_06._uniform(lesson_06._CHOICE_TO_COME), 0.5
+    soft = lesson_06.soft_policy_iteration.reference(lesson_06._CHOICE_TO_COME, uniform, rate)
+    assert soft[0].tolist() == pytest.approx([math.sqrt(2) - 1, 2 - math.sqrt(2)])  # exp((½ · ½ log 2)/½) is √2
+    hottest = lesson_06.hottest_policy.reference(table([0.0, 9.0]), table([[1.0], [0.0]]), 0.5)
+    assert hottest[0].tolist() == pytest.approx([(math.sqrt(5) - 1) / 2, (3 - math.sqrt(5)) / 2])
+
+
 def test_the_bias_of_uniform_errors_is_what_draws_say():
     draws = 2 * torch.rand(200_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1
     exact = lesson_04.uniform_bias.reference(5, torch.tensor(3.0, dtype=torch.float64), 0.5)
@@ -329,9 +359,123 @@ def play_on(discount, largest_reward, tolerance):
     return steps
 
 
+def by_categorical(q, policy, temperature):
+    return (policy * q).sum(-1) + temperature * torch.distributions.Categorical(probs=policy).entropy()
+
+
+def log_of_almost_zero(q, policy, temperature):
+    return (policy * (q - temperature * (policy + 1e-9).log())).sum(-1)
+
+
+def as_a_target_with_where(reward, terminated, policy, next_policy, next_q, temperature, discount):
+    return torch.where(terminated, reward, reward + discount * by_categorical(next_q, next_policy, temperature))
+
+
+def from_the_policy_that_has_it(q, temperature):
+    policy = torch.softmax(q / temperature, -1)
+    return (policy * q).sum(-1) + temperature * torch.special.entr(policy).sum(-1)
+
+
+def from_log_softmax(q, temperature):
+    return q[..., 0] - temperature * torch.log_softmax(q / temperature, -1)[..., 0]
+
+
+def by_the_gap(q, policy, temperature):
+    return torch.logsumexp(q / temperature, -1) - by_categorical(q, policy, temperature) / temperature
+
+
+def kl_div_of_torch(q, policy, temperature):
+    return torch.nn.functional.kl_div(torch.log_softmax(q / temperature, -1), policy, reduction="none").sum(-1)
+
+
+def until_nothing_changes(mdp, policy, temperature):
+    while True:
+        improved = torch.softmax(policy_q(mdp, policy, temperature) / temperature, -1)
+        if torch.allclose(improved, policy, rtol=0, atol=1e-9):
+            return improved
+        policy = improved
+
+
+def improved_by_the_other_convention(mdp, policy, temperature):
+    for _ in range(100):
+        q_plus = policy_q(mdp, policy, temperature) + temperature * entropy(policy).unsqueeze(-1)
+        policy = torch.softmax(q_plus / temperature, -1)
+    return policy
+
+
+def evaluated_by_one_sweep(mdp, policy, temperature):
+    q = torch.zeros_like(policy)
+    for _ in range(400):
+        q = expected_target(mdp, log_of_almost_zero(q, policy, temperature))
+        policy = torch.softmax(q / temperature, -1)
+    return policy
+
+
+def soft_value_iteration_by_hand(mdp, policy, temperature):
+    q = torch.zeros_like(policy)
+    for _ in range(400):
+        q = expected_target(mdp, temperature * torch.logsumexp(q / temperature, -1))
+    return torch.softmax(q / temperature, -1)
+
+
+def by_halving(policy, floor):
+    low, high = torch.zeros_like(policy[..., :1]), torch.ones_like(policy[..., :1])
+    for _ in range(40):
+        middle = (low + high) / 2
+        fits = torch.maximum(middle * policy, torch.tensor(floor)).sum(-1, keepdim=True) <= 1
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    return torch.maximum(low * policy, torch.tensor(floor))
+
+
+def one_after_the_other(policy, floor):
+    low = torch.zeros_like(policy, dtype=torch.bool)
+    for _ in range(policy.shape[-1]):
+        scale = (1 - floor * low.sum(-1, keepdim=True)) / policy.masked_fill(low, 0).sum(-1, keepdim=True)
+        low = low | (scale * policy < floor)
+    return torch.where(low, floor, scale * policy)
+
+
+def clipped_and_normalised_for_ever(policy, floor):
+    for _ in range(3_000):
+        policy = policy.clamp(min=floor)
+        policy = policy / policy.sum(-1, keepdim=True)
+    return policy
+
+
+def swept_for_entropy(expected_reward, continuation_matrix, discount):
+    h = torch.zeros(len(expected_reward), dtype=torch.float64)
+    for _ in range(800):
+        h = (discount * continuation_matrix @ h).exp().sum(-1).log()
+    weight = (discount * continuation_matrix @ h).exp()
+    return weight / weight.sum(-1, keepdim=True)
+
+
+def very_hot(expected_reward, continuation_matrix, discount):
+    q = torch.zeros_like(expected_reward)
+    for _ in range(800):
+        q = expected_reward + discount * continuation_matrix @ (1e8 * torch.logsumexp(q / 1e8, -1))
+    return torch.softmax(q / 1e8, -1)
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
+        (check.soft_policy_value, by_categorical),
+        (check.soft_policy_value, log_of_almost_zero),
+        (check.soft_target, as_a_target_with_where),
+        (check.soft_value, from_the_policy_that_has_it),
+        (check.soft_value, from_log_softmax),
+        (check.boltzmann_divergence, by_the_gap),
+        (check.boltzmann_divergence, kl_div_of_torch),
+        (check.soft_policy_iteration, until_nothing_changes),
+        (check.soft_policy_iteration, improved_by_the_other_convention),
+        (check.soft_policy_iteration, evaluated_by_one_sweep),
+        (check.soft_policy_iteration, soft_value_iteration_by_hand),
+        (check.floored_policy, by_halving),
+        (check.floored_policy, one_after_the_other),
+        (check.floored_policy, clipped_and_normalised_for_ever),
+        (check.hottest_policy, swept_for_entropy),
+        (check.hottest_policy, very_hot),
         (check.semi_gradient_step, by_autograd),
         (check.semi_gradient_step, loop_over_the_runs_of_a_linear_q),
         (check.dqn_target, without_remembering),
@@ -372,6 +516,26 @@ def test_a_right_answer_may_be_written_differently(exercise, answer):
 
 def q_of(weights, features):
     return (weights @ features.unsqueeze(-1)).squeeze(-1)
+
+
+def soft(q, policy, temperature):
+    return (policy * q).sum(-1) + temperature * entropy(policy)
+
+
+def in_rounds(evaluate=policy_q, improve=lambda q, t: torch.softmax(q / t, -1), rounds=100):
+    def iterate(mdp, policy, temperature):
+        for _ in range(rounds):
+            policy = improve(evaluate(mdp, policy, temperature), temperature)
+        return policy
+
+    return iterate
+
+
+def hot(r, c, g, sweeps, scale=0.0):
+    q = torch.zeros_like(r)
+    for _ in range(sweeps):
+        q = scale * r + g * c @ torch.logsumexp(q, -1)
+    return q
 
 
 def greedy_without_ties(q, epsilon, generator):
@@ -489,6 +653,52 @@ def best_of_the_first_run(q, epsilon, generator):
         (check.double_estimate, lambda x: x[0].mean(-1), "what did the second sample find there?"),
         (check.needed_steps, lambda g, r, t: math.floor(math.log(t / r, g)), "count by hand until 0.5 is left"),
         (check.needed_steps, lambda g, r, t: round(1 / (1 - g)) + 50, "count by hand until 0.5 is left"),
+        (check.soft_policy_value, lambda q, p, t: t * (p * (q + p.log())).sum(-1), "Your α multiplies Q as well"),
+        (
+            check.soft_policy_value,
+            lambda q, p, t: q.amax(-1) - t * entropy(p),
+            "With α = 0 nothing is paid for entropy",
+        ),
+        (
+            check.soft_target,
+            lambda r, d, p, n, q, t, g: r + t * entropy(p) + g * soft(q, n, t),
+            "pays for the entropy in s as well",
+        ),
+        (check.soft_target, lambda r, d, p, n, q, t, g: g * (r + q.amax(-1)), "plus γ times the average of Q(s′, ·)"),
+        (check.soft_value, lambda q, t: t * (q / t).exp().mean(-1).log(), "You average over the actions before"),
+        (check.soft_value, lambda q, t: -t * torch.logsumexp(-q / t, -1), "Whoever tosses a coin between the two"),
+        (
+            check.boltzmann_divergence,
+            lambda q, p, t: (torch.softmax(q / t, -1) * (torch.softmax(q / t, -1) / p).log()).sum(-1) / math.log(2),
+            "over the actions of which of the two policies?",
+        ),
+        (
+            check.boltzmann_divergence,
+            lambda q, p, t: (p * (p.log() + torch.log_softmax(q / t, -1))).sum(-1),
+            "From where one stands there is no way to go",
+        ),
+        (
+            check.soft_policy_iteration,
+            in_rounds(lambda m, p, t: policy_q(m, p), lambda q, t: torch.softmax(q, -1)),
+            "Your improvement is the same for every α",
+        ),
+        (
+            check.soft_policy_iteration,
+            in_rounds(lambda m, p, t: policy_q(m, p), rounds=2),
+            "Which Q does (6.17) improve by",
+        ),
+        (
+            check.floored_policy,
+            lambda p, f: (lambda c: c / c.sum(-1))(p.clamp(min=f)),
+            "what you have just lifted included",
+        ),
+        (check.floored_policy, lambda p, f: p.clamp(min=2 * f), "nothing is nearer to B than B"),
+        (check.hottest_policy, lambda r, c, g: torch.softmax(r + g * c.sum(-1), -1), "Whoever stays may choose again"),
+        (
+            check.hottest_policy,
+            lambda r, c, g: torch.softmax(r / 50 + hot(r, c, g, 400), -1),
+            "a nat of entropy is worth more. What is 10/α then?",
+        ),
     ],
 )
 def test_other_mistakes_earn_a_hint_too(exercise, answer, expected):
@@ -634,6 +844,10 @@ def with_the_mean_for_the_sum(w, f, a, y, n):
 
 def judged(q_select, q_evaluate):
     return q_evaluate.gather(-1, q_select.argmax(-1, keepdim=True)).squeeze(-1)
+
+
+def clip_and_divide(p, f):
+    return p.clamp(min=f) / p.clamp(min=f).sum(-1, keepdim=True)
 
 
 MAX_OVER_BATCH, LEAST = "maximum over the first axis", "In this case at least:"
@@ -1170,6 +1384,361 @@ STUDENTS = {
         ["Where γ is 0.99", RETURN],
         ["−log γ"],
     ),
+    "6.1 log": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * (q - t * p.log())).sum(-1),
+        ["Where an action is never taken", "contains NaN", "An action that is never taken adds nothing"],
+        [LEAST],
+    ),
+    "6.1 sign": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * (q + t * p.log())).sum(-1),
+        [LEAST, "entropy is charged for, not paid"],
+        ["NaN"],
+    ),
+    "6.1 minus H": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * q).sum(-1) - t * entropy(p),
+        ["entropy is charged for, not paid"],
+        [LEAST],
+    ),
+    "6.1 log2": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * (q - t * p.log2())).sum(-1),
+        ["(you: 1, expected: 0.6931)", "Your entropy is in bits"],
+        ["NaN"],
+    ),
+    "6.1 a large ε in the logarithm": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * (q - t * (p + 1e-3).log())).sum(-1),
+        ["(you: 0.6911, expected: 0.6931)", "it is log 2 = 0.693"],
+        [LEAST],
+    ),
+    "6.1 not weighted": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * q).sum(-1) - t * p.clamp(min=1e-30).log().mean(-1),
+        ["H is the average surprise, (6.1): with which weights?"],
+        [LEAST],
+    ),
+    "6.1 entropy of a softmax": (
+        check.soft_policy_value,
+        lambda q, p, t: soft(q, torch.softmax(p, -1), t),
+        ["each Q with the weight π(a|s)"],
+        [LEAST],
+    ),
+    "6.1 not summed": (
+        check.soft_policy_value,
+        lambda q, p, t: p * q + t * torch.special.entr(p),
+        ["(), one number,", "which axis must vanish?"],
+        [TABLE],
+    ),
+    "6.1 axis 1": (
+        check.soft_policy_value,
+        lambda q, p, t: (p * q + t * torch.special.entr(p)).sum(1),
+        ["Count the axis from the end: -1."],
+        ["nothing is paid"],
+    ),
+    "6.1 .item()": (check.soft_policy_value, lambda q, p, t: soft(q, p, t).sum().item(), ["is there an .item()?"], []),
+    "6.2 1 − d": (check.soft_target, lambda r, d, p, n, q, t, g: r + g * (1 - d) * soft(q, n, t), ["`~`"], [LEAST]),
+    "6.2 not d": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + g * (not d) * soft(q, n, t),
+        [ONE_TRUTH],
+        ["expected SARSA"],
+    ),
+    "6.2 both conventions": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + t * entropy(p) + g * ~d * soft(q, n, t),
+        ["would now be paid twice"],
+        [LEAST],
+    ),
+    "6.2 the other convention": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + t * entropy(p) + g * ~d * (n * q).sum(-1),
+        ["That is the target of Q₊"],
+        [LEAST],
+    ),
+    "6.2 paid after the end": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + g * torch.where(d, t * entropy(n), soft(q, n, t)),
+        ["the mask stands before Q, but not before H"],
+        [LEAST],
+    ),
+    "6.2 undiscounted": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + ~d * (t * entropy(n) + g * (n * q).sum(-1)),
+        ["Your entropy is not discounted"],
+        [LEAST],
+    ),
+    "6.2 log": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + g * ~d * (n * (q - t * n.log())).sum(-1),
+        ["Where an action is never taken", "Did your function of exercise 6.1 know that?"],
+        [LEAST],
+    ),
+    "6.2 mask outside, log": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: ~d * (r + g * (n * (q - t * n.log())).sum(-1)),
+        ["Where two of three episodes end", LEAST, "loses the reward of the step that ends"],
+        ["NaN"],
+    ),
+    "6.2 Q averaged in s, entropy in s′": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + g * ~d * ((p * q).sum(-1) + t * entropy(n)),
+        [LEAST, "Q(s′, ·) is averaged over the actions that will be taken in s′"],
+        [],
+    ),
+    "6.2 column": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + g * ~d * (n * q + t * torch.special.entr(n)).sum(-1, keepdim=True),
+        [TABLE, "(B, 1) met (B,)"],
+        [LEAST],
+    ),
+    "6.2 α and γ swapped": (
+        check.soft_target,
+        lambda r, d, p, n, q, t, g: r + t * ~d * soft(q, n, g),
+        [LEAST, "Rewards to come are worth what they are"],
+        [],
+    ),
+    "6.3 log sum exp": (
+        check.soft_value,
+        lambda q, t: t * (q / t).exp().sum(-1).log(),
+        ["Where α is 1/1000", "the computer's numbers end too early for it"],
+        [LEAST],
+    ),
+    "6.3 clamped": (
+        check.soft_value,
+        lambda q, t: t * (q / t).clamp(max=700).exp().sum(-1).log(),
+        ["Where α is 1/1000 (you: 0.7011, expected: 3)", "what can be taken out of the sum"],
+        [LEAST],
+    ),
+    "6.3 mean taken out": (
+        check.soft_value,
+        lambda q, t: q.mean(-1) + t * ((q - q.mean(-1, keepdim=True)) / t).exp().sum(-1).log(),
+        ["Where α is 1/1000", "what can be taken out of the sum"],
+        [LEAST],
+    ),
+    "6.3 largest of all": (
+        check.soft_value,
+        lambda q, t: q.max() + t * ((q - q.max()) / t).exp().sum(-1).log(),
+        ["Where one state is worth much more", "whose largest value must it be?"],
+        [LEAST],
+    ),
+    "6.3 taken out above 0 only": (
+        check.soft_value,
+        lambda q, t: q.amax(-1).clamp(min=0) + t * ((q - q.amax(-1, True).clamp(min=0)) / t).exp().sum(-1).log(),
+        ["Where all values lie below −2000", "The same remedy helps as against large numbers"],
+        [LEAST],
+    ),
+    "6.3 largest, α lost": (
+        check.soft_value,
+        lambda q, t: q.amax(-1) + ((q - q.amax(-1, keepdim=True)) / t).exp().sum(-1).log(),
+        ["Where α is 4", "α stands in (6.14) twice"],
+        [LEAST],
+    ),
+    "6.3 column": (
+        check.soft_value,
+        lambda q, t: t * torch.logsumexp(q / t, -1, keepdim=True),
+        ["there is one axis too many; look for keepdim=True"],
+        ["tosses a coin"],
+    ),
+    "6.3 policy": (check.soft_value, lambda q, t: torch.softmax(q / t, -1), ["which axis must vanish?"], []),
+    "6.3 earnings": (
+        check.soft_value,
+        lambda q, t: (torch.softmax(q / t, -1) * q).sum(-1),
+        ["without its entropy"],
+        [LEAST],
+    ),
+    "6.3 math": (
+        check.soft_value,
+        lambda q, t: t * math.log(sum(math.exp(x / t) for x in q.flatten())),
+        ["is there an .item()?"],
+        [],
+    ),
+    "6.4 quotient": (
+        check.boltzmann_divergence,
+        lambda q, p, t: (p * (p / torch.softmax(q / t, -1)).log()).sum(-1),
+        ["Where an action is never taken: your answer contains NaN", "cannot be held against it"],
+        [LEAST],
+    ),
+    "6.4 kl_div the wrong way": (
+        check.boltzmann_divergence,
+        lambda q, p, t: torch.nn.functional.kl_div(p.log(), torch.softmax(q / t, -1), reduction="none").sum(-1),
+        ["that is KL(B ‖ π)"],
+        [LEAST],
+    ),
+    "6.4 no Z": (
+        check.boltzmann_divergence,
+        lambda q, p, t: (p * (p.log() - q / t)).sum(-1),
+        [LEAST, "which does not sum to 1"],
+        ["NaN"],
+    ),
+    "6.4 an actor's loss": (
+        check.boltzmann_divergence,
+        lambda q, p, t: -soft(q, p, t),
+        ["a network will be trained on it later"],
+        [LEAST],
+    ),
+    "6.4 Z as a mean": (
+        check.boltzmann_divergence,
+        lambda q, p, t: (torch.xlogy(p, p) - p * q / t).sum(-1) + (q / t).exp().mean(-1).log(),
+        ["Your Z is the mean of exp(Q/α)"],
+        ["does not depend on Q"],
+    ),
+    "6.4 small numbers added": (
+        check.boltzmann_divergence,
+        lambda q, p, t: (p * ((p + 1e-9).log() - (torch.softmax(q / t, -1) + 1e-9).log())).sum(-1),
+        ["Where B is too small", "torch.log_softmax never makes the detour"],
+        [LEAST],
+    ),
+    "6.4 gap": (
+        check.boltzmann_divergence,
+        lambda q, p, t: t * torch.logsumexp(q / t, -1) - soft(q, p, t),
+        ["Yours is the gap of (6.16)"],
+        [LEAST],
+    ),
+    "6.4 one number": (
+        check.boltzmann_divergence,
+        lambda q, p, t: (torch.xlogy(p, p) - p * torch.log_softmax(q / t, -1)).sum(),
+        ["Where there are three states", "adds the divergences of all states"],
+        [LEAST],
+    ),
+    "6.5 hard": (
+        check.soft_policy_iteration,
+        in_rounds(lambda m, p, t: policy_q(m, p)),
+        ["improved by a Q without entropy"],
+        [LEAST],
+    ),
+    "6.5 Q of the first policy for ever": (
+        check.soft_policy_iteration,
+        lambda m, p, t: [torch.softmax(q / t, -1) for q in 9 * [policy_q(m, p, t)]][-1],
+        ["improved it once"],
+        [LEAST],
+    ),
+    "6.5 five rounds": (
+        check.soft_policy_iteration,
+        in_rounds(rounds=5),
+        ["Where the first policy always walks away", "When may one stop?"],
+        [LEAST],
+    ),
+    "6.5 argmax": (
+        check.soft_policy_iteration,
+        in_rounds(improve=lambda q, t: torch.nn.functional.one_hot(q.argmax(-1), q.shape[-1]).double()),
+        [LEAST, "Your improvement is greedy"],
+        [],
+    ),
+    "6.5 softmax over states": (
+        check.soft_policy_iteration,
+        in_rounds(improve=lambda q, t: torch.softmax(q / t, 0)),
+        ["raised ValueError: policy must be non-negative and sum to 1 in every state"],
+        ["Nothing follows"],
+    ),
+    "6.5 in place": (
+        check.soft_policy_iteration,
+        lambda m, p, t: p.copy_(in_rounds()(m, p, t)),
+        ["your function changes policy"],
+        [LEAST],
+    ),
+    "6.5 hard Q*": (
+        check.soft_policy_iteration,
+        lambda m, p, t: torch.softmax(optimal_q(m) / t, -1),
+        ["Where one of two equally good actions", LEAST, "improved by a Q without entropy"],
+        [],
+    ),
+    "6.5 V of another policy": (
+        check.soft_policy_iteration,
+        in_rounds(improve=lambda q, t: ((q - q.amax(-1, keepdim=True)) / t).exp()),
+        ["raised ValueError: policy must be non-negative and sum to 1"],
+        [LEAST],
+    ),
+    "6.6 clip and divide": (
+        check.floored_policy,
+        lambda p, f: p.clamp(min=f) / p.clamp(min=f).sum(-1, keepdim=True),
+        ["it falls below the floor again"],
+        [LEAST],
+    ),
+    "6.6 twice": (
+        check.floored_policy,
+        lambda p, f: clip_and_divide(clip_and_divide(p, f), f),
+        ["Where one action lies below the floor", "the others must pay for it, each in proportion"],
+        [LEAST],
+    ),
+    "6.6 one pass": (
+        check.floored_policy,
+        lambda p, f: torch.where(
+            p < f, f, p * (1 - f * (p < f).sum(-1, keepdim=True)) / (p * (p >= f)).sum(-1, keepdim=True)
+        ),
+        ["Where an action is pushed below the floor by what the others need", "are you done?"],
+        [LEAST],
+    ),
+    "6.6 if": (
+        check.floored_policy,
+        lambda p, f: p if p.min() >= f else (1 - p.shape[-1] * f) * p + f,
+        [LEAST, "a mixture of B and the uniform policy"],
+        [],
+    ),
+    "6.6 shares": (
+        check.floored_policy,
+        lambda p, f: torch.where(p < f, f, p * (1 - (f - p).clamp(min=0).sum(-1, keepdim=True))),
+        ["the others must pay for it, each in proportion"],
+        [LEAST],
+    ),
+    "6.6 equal shares": (
+        check.floored_policy,
+        lambda p, f: torch.where(
+            p < f, f, p - (f - p).clamp(min=0).sum(-1, keepdim=True) / (p >= f).sum(-1, keepdim=True)
+        ),
+        [LEAST, "the nearest policy by the sum of squares"],
+        [],
+    ),
+    "6.6 not a thought of 0/0": (
+        check.floored_policy,
+        lambda p, f: one_after_the_other(p, f) + 0 * (p / p.masked_fill(one_after_the_other(p, f) <= f, 0)).sum(),
+        ["your answer contains NaN"],
+        ["Python"],
+    ),
+    "6.7 uniform": (
+        check.hottest_policy,
+        lambda r, c, g: torch.full(r.shape, 1 / r.shape[-1], dtype=torch.float64),
+        ["the most entropy *in this step*"],
+        [LEAST],
+    ),
+    "6.7 a temperature of 100": (
+        check.hottest_policy,
+        lambda r, c, g: torch.softmax(hot(r, c, g, 2_000, scale=0.01), -1),
+        ["Your temperature is large, but it is one"],
+        [LEAST],
+    ),
+    "6.7 a temperature of 1000": (
+        check.hottest_policy,
+        lambda r, c, g: torch.softmax(hot(r, c, g, 2_000, scale=0.001), -1),
+        ["Where the action that ends the episode pays 10", "What is 10/α then?"],
+        [LEAST],
+    ),
+    "6.7 forty sweeps": (
+        check.hottest_policy,
+        lambda r, c, g: torch.softmax(hot(r, c, g, 40), -1),
+        ["Where it is the crossing", "is h still growing when you stop?"],
+        [LEAST],
+    ),
+    "6.7 two hundred sweeps": (
+        check.hottest_policy,
+        lambda r, c, g: torch.softmax(hot(r, c, g, 200), -1),
+        ["and γ is 0.97", "(1.14) says how many sweeps such a γ takes"],
+        [LEAST],
+    ),
+    "6.7 γ lost": (
+        check.hottest_policy,
+        lambda r, c, g: torch.softmax(c @ torch.logsumexp(hot(r, c, g, 2_000), -1), -1),
+        ["takes what follows undiscounted"],
+        [],
+    ),
+    "6.7 h": (
+        check.hottest_policy,
+        lambda r, c, g: torch.logsumexp(hot(r, c, g, 900), -1),
+        ["but (1, 2) is expected"],
+        [],
+    ),
 }
 
 
@@ -1220,6 +1789,11 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.polyak_step,
         check.double_value,
         check.double_estimate,
+        check.soft_policy_value,
+        check.soft_target,
+        check.soft_value,
+        check.boltzmann_divergence,
+        check.floored_policy,
     ],
     ids=lambda e: e.name,
 )
@@ -1385,6 +1959,74 @@ def test_less_bias_alone_does_not_make_double_dqn():
     result = check.trained_double_dqn(lambda online, target: target.mean(-1))
     assert result.score == 0
     assert "they overestimate less than DQN does, but not in double DQN's way" in flat(result.text)
+
+
+def test_a_case_of_soft_policy_iteration_asks_for_seven_rounds():
+    """So that who stops after a few rounds is found out, and a hundred are plenty, as the notebook says."""
+
+    def score(rounds):
+        return check.soft_policy_iteration(in_rounds(rounds=rounds)).score
+
+    assert [score(rounds) for rounds in (0, 1, 6, 7, lesson_06.ROUNDS)] == [0, 0.4, 0.8, 1, 1]
+
+
+def test_every_evaluation_of_the_misconceptions_is_the_package_s_but_for_what_it_is_named_after():
+    mdp, generator = lesson_06._CROSSING, torch.Generator().manual_seed(0)
+    policy = torch.softmax(torch.randn(mdp.states, mdp.actions, generator=generator, dtype=torch.float64), -1)
+    by_hand = lesson_06._evaluated(lambda mdp: mdp.continuation_matrix)(mdp, policy, 0.3)
+    assert torch.allclose(by_hand, policy_q(mdp, policy, 0.3))
+    after_the_end = lesson_06._evaluated(lambda mdp: mdp.transition_matrix)(mdp, policy, 0.3)
+    assert (after_the_end - by_hand)[mdp.live].min() > 0.1
+
+
+def test_the_choice_to_come_is_worth_nothing_to_who_counts_no_entropy():
+    q = optimal_q(lesson_06._CHOICE_TO_COME)
+    assert q[0].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.05, 0.12, 0.2, 0.25])
+def test_the_nearest_policy_by_squares_is_nearer_by_squares_than_that_of_the_divergence(floor):
+    policy = torch.softmax(2 * torch.randn(200, 4, generator=torch.Generator().manual_seed(1)).double(), -1)
+    squares, divergence = lesson_06._euclidean(policy, floor), check.floored_policy.reference(policy, floor)
+    for found in (squares, divergence):
+        assert torch.allclose(found.sum(-1), torch.ones(200, dtype=torch.float64))
+        assert (found >= floor - 1e-12).all()
+    assert ((squares - policy).square().sum(-1) <= (divergence - policy).square().sum(-1) + 1e-12).all()
+    kl = [torch.special.xlogy(found, found / policy).sum(-1) for found in (squares, divergence)]
+    assert (kl[1] <= kl[0] + 1e-12).all()
+
+
+def in_float32(answer):
+    """Make an answer of one that is right, with everything rounded to float32 before it is returned."""
+    return lambda *arguments: answer(*arguments).float().double()
+
+
+def test_right_answers_of_another_make_take_a_learner_through_notebook_06(monkeypatch, capsys):
+    """The cells below the checks must forgive whatever the checks do: here rounding, stopping early, and other formulas."""
+    answers = {
+        "my_soft_policy_value": in_float32(by_categorical),
+        "my_soft_target": in_float32(as_a_target_with_where),
+        "my_soft_value": in_float32(from_the_policy_that_has_it),
+        "my_divergence": in_float32(kl_div_of_torch),
+        "my_soft_policy_iteration": in_float32(in_rounds(rounds=7)),
+        "my_floored_policy": in_float32(by_halving),
+        "my_hottest_policy": in_float32(swept_for_entropy),
+    }
+    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    with mpl.rc_context():
+        for cell in read(ROOT / "notebooks" / "exercises" / "06_soft_policy_iteration.ipynb").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                names |= {name: answer for name, answer in answers.items() if name in names}
+        names["plt"].close("all")
+    out = capsys.readouterr().out
+    solved = read(ROOT / "notebooks" / "solutions" / "06_soft_policy_iteration.ipynb")
+    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
+    assert out.count("✓") == "".join(claims).count("✓") > 20
+    assert "waits" not in out
+    assert out.count("100%") == 7
 
 
 def test_the_report_names_every_exercise_once(monkeypatch):

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from oracles import random_mdp, three_states
+from oracles import plain_soft_value, random_mdp, three_states
 from scipy.stats import chisquare
 from torch import Tensor
 
-from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q
-from sac_tutorial.equations import epsilon_greedy_policy, expected_value
+from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
+from sac_tutorial.equations import boltzmann_policy, epsilon_greedy_policy, expected_value
 from sac_tutorial.mdp import FiniteMDP
 from sac_tutorial.q_learning import (
     Episodes,
     Tables,
+    boltzmann,
     constant_step,
     double_q_learning,
     epsilon_greedy,
@@ -25,6 +26,7 @@ from sac_tutorial.q_learning import (
     polynomial_step,
     q_learning,
     sarsa,
+    soft_q_learning,
 )
 
 Learner = Callable[..., Iterator[Tensor]]
@@ -33,6 +35,7 @@ LEARNERS: dict[str, Learner] = {
     "expected_sarsa": expected_sarsa,
     "sarsa": sarsa,
     "double_q_learning": double_q_learning,
+    "soft_q_learning": soft_q_learning,
 }
 every_learner = pytest.mark.parametrize("name", LEARNERS)
 
@@ -44,6 +47,8 @@ def generator(seed: int = 0) -> torch.Generator:
 def learn(name: str, mdp: FiniteMDP, **arguments: Any) -> Iterator[Tensor]:
     """The learner of this name, with whatever the test doesn't care about filled in."""
     usual = {"runs": 5, "steps": 50, "step_size": constant_step(0.5), "epsilon": 0.3, "generator": generator()}
+    if name == "soft_q_learning":
+        usual["temperature"] = 2.0
     return LEARNERS[name](mdp, **usual | arguments)
 
 
@@ -112,11 +117,63 @@ def test_runs_draw_their_actions_independently() -> None:
     assert chisquare([pairs[first, second] for first in (0, 1) for second in (0, 1)]).pvalue > 1e-6
 
 
+def draws(q: Tensor, temperature: Tensor, epsilon: Tensor) -> Tensor:
+    action = boltzmann(q, temperature, epsilon, generator())
+    assert (action.dtype, action.shape) == (torch.int64, q.shape[:1])
+    return action
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("temperature", [0.5, 2.0, 1e3])
+@pytest.mark.parametrize("offset", [0.0, -1e5])
+def test_frequencies_are_those_of_the_boltzmann_policy_and_of_chance(
+    temperature: float, epsilon: float, offset: float
+) -> None:
+    row = torch.tensor([1.0, 3.0, 2.0, 0.0], dtype=torch.float64) + offset
+    alpha = torch.tensor([[temperature]], dtype=torch.float64)
+    counts = draws(row.expand(30_000, -1), alpha, torch.tensor([[epsilon]])).bincount(minlength=4)
+    policy = (1 - epsilon) * boltzmann_policy(row, temperature) + epsilon / 4
+    assert chisquare(counts.tolist(), (30_000 * policy).tolist()).pvalue > 1e-6
+
+
+def test_every_run_may_have_its_own_temperature_and_epsilon() -> None:
+    row = torch.tensor([1.0, 0.0, 2.0], dtype=torch.float64)
+    settings = [(0.5, 0.0), (5.0, 0.5), (1.0, 0.2)]
+    alpha, epsilon = torch.tensor(settings, dtype=torch.float64).repeat(10_000, 1).split(1, dim=-1)
+    action = draws(row.expand(30_000, -1), alpha, epsilon)
+    for number, (temperature, rate) in enumerate(settings):
+        policy = (1 - rate) * boltzmann_policy(row, temperature) + rate / 3
+        counts = action[number::3].bincount(minlength=3)
+        assert chisquare(counts.tolist(), (10_000 * policy).tolist()).pvalue > 1e-6
+
+
+def test_a_cold_draw_is_greedy_and_shares_ties_evenly_and_a_hot_one_is_uniform() -> None:
+    row = torch.tensor([1.0, 3.0, 2.9, 3.0], dtype=torch.float64) * 1e4
+    no = torch.tensor([[0.0]])
+    cold, hot = (torch.tensor([[alpha]], dtype=torch.float64) for alpha in (1e-3, 1e12))
+    counts = draws(row.expand(30_000, -1), cold, no).bincount(minlength=4).tolist()
+    assert counts[0] == counts[2] == 0
+    assert chisquare([counts[1], counts[3]]).pvalue > 1e-6
+    assert chisquare(draws(row.expand(30_000, -1), hot, no).bincount(minlength=4).tolist()).pvalue > 1e-6
+
+
+def test_runs_draw_their_boltzmann_actions_independently() -> None:
+    # 1 to 3 in both runs: pairs have the products, and one draw says nothing of the next
+    row = torch.tensor([[0.0, math.log(3)]], dtype=torch.float64).expand(2, -1)
+    draw, one, no = generator(), torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1)
+    actions = torch.stack([boltzmann(row, one, no, draw) for _ in range(4_000)])
+    products = [4_000 * weight / 16 for weight in (1, 3, 3, 9)]
+    for pairs in (2 * actions[:, 0] + actions[:, 1], 2 * actions[:-1, 0] + actions[1:, 0]):
+        scale = len(pairs) / 4_000
+        assert chisquare(pairs.bincount().tolist(), [scale * count for count in products]).pvalue > 1e-6
+
+
 # Every update by hand: a model without chance, tables overwritten before each step, so that one entry a run tells all.
 
 STATES, ACTIONS, RUNS, LIMIT = 5, 3, 7, 4
 DISCOUNT = 0.75
 RATES = torch.tensor([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, 1.0], dtype=torch.float64)
+ALPHAS = torch.tensor([1e-3, 0.1, 1.0, 4.0, 10.0, 50.0, 1e3], dtype=torch.float64)
 STARTS = (1, 3)
 ENDS = ((2, 0), (4, 2), (0, 1))
 
@@ -149,6 +206,7 @@ class Witness:
         numbers = learn(
             self.name,
             self.mdp,
+            **({"temperature": ALPHAS} if self.name == "soft_q_learning" else {}),
             runs=self.runs,
             steps=steps,
             step_size=polynomial_step(exponent),
@@ -184,7 +242,7 @@ class Witness:
         rate = self.rates[run].item()
         if self.what[run] is not None:
             assert action == self.what[run]
-        elif rate == 0 and before.any() and self.name != "sarsa":
+        elif rate == 0 and before.any() and self.name not in ("sarsa", "soft_q_learning"):
             row = old[:, state].sum(0) if double else old[state]
             assert action == row.argmax()
         if self.waiting[run] is not None:
@@ -208,6 +266,8 @@ class Witness:
             self.age[run] = 0
         if self.name == "q_learning":
             assert target_was(old[next_state].max().item())
+        elif self.name == "soft_q_learning":
+            assert target_was(plain_soft_value(old[next_state].tolist(), ALPHAS[run].item()))
         elif self.name == "expected_sarsa":
             policy = epsilon_greedy_policy(old[next_state], rate)
             assert target_was(expected_value(old[next_state], policy).item())
@@ -255,6 +315,35 @@ def test_sarsa_draws_a_new_action_where_a_new_episode_starts() -> None:
         next(tables)
         for run, state, action in (q != before).nonzero().tolist():
             assert (state, action) in ((1, 2), (3, 1)), run
+
+
+@pytest.mark.parametrize("several", [True, False], ids=["its own temperature for each run", "one for all"])
+def test_soft_q_learning_acts_by_the_boltzmann_policy_of_its_table_and_by_chance(several: bool) -> None:
+    # One state and three actions that change nothing. A table filled before each step shows what was done in it.
+    one = torch.ones(1, 3, 1, dtype=torch.float64)
+    mdp = FiniteMDP(one, one.long() * 0, one, one < 0, one[0, 0], 0.5)
+    settings = [(0.5, 0.0), (3.0, 0.3), (3.0, 1.0)] if several else [(3.0, 0.3)] * 3
+    alpha, epsilon = torch.tensor(settings, dtype=torch.float64).repeat(500, 1).T
+    row = torch.tensor([2.0, 0.0, 1.0], dtype=torch.float64)
+    counts = torch.zeros(3, 3, dtype=torch.int64)
+    tables = learn(
+        "soft_q_learning",
+        mdp,
+        runs=1_500,
+        steps=21,
+        step_size=constant_step(0.1),
+        temperature=alpha if several else 3.0,
+        epsilon=epsilon if several else 0.3,
+    )
+    next(tables).copy_(row)
+    for q in tables:
+        changed = (q != row).squeeze(1)
+        assert (changed.sum(-1) == 1).all()
+        counts += changed.view(500, 3, 3).sum(0)
+        q.copy_(row)
+    for count, (temperature, rate) in zip(counts, settings, strict=True):
+        policy = (1 - rate) * boltzmann_policy(row, temperature) + rate / 3
+        assert chisquare(count.tolist(), (10_000 * policy).tolist()).pvalue > 1e-6
 
 
 def test_double_q_learning_tosses_a_fair_coin_for_every_run_and_step() -> None:
@@ -382,6 +471,16 @@ def test_settings_ride_on_the_run_axis(name: str) -> None:
         assert torch.allclose(alone[..., run, :, :], together[..., run, :, :], rtol=1e-12)
 
 
+def test_temperatures_ride_on_the_run_axis_in_any_type() -> None:
+    mdp = random_mdp(4, 4, 3, 2, 0.9)
+    temperatures = torch.tensor([0.125, 0.5, 2.0, 8.0, 1024.0])
+    together = last(learn("soft_q_learning", mdp, temperature=temperatures))
+    assert torch.equal(together, last(learn("soft_q_learning", mdp, temperature=temperatures.double())))
+    for run, temperature in enumerate(temperatures.tolist()):
+        alone = last(learn("soft_q_learning", mdp, temperature=temperature))
+        assert torch.allclose(alone[run], together[run], rtol=1e-12)
+
+
 # Generators
 
 
@@ -460,6 +559,26 @@ def test_without_chance_a_step_of_one_finds_the_answer_to_the_last_digit(
     assert (answer(mdp) - epsilon_greedy_q(mdp, 0.25)).abs().max() > 1  # another answer would be far off
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 0.5, 1.0])
+def test_without_chance_soft_q_learning_finds_the_soft_answer_of_every_temperature(epsilon: float) -> None:
+    mdp = certain()
+    some = [30.1, 60.1, 99.9, 300.1, 999.9] if epsilon == 0 else [1e-3, 0.1, 5.1, 99.9, 999.9]
+    temperatures = torch.tensor(some, dtype=torch.float64)
+    q = last(
+        learn(
+            "soft_q_learning",
+            mdp,
+            steps=6_000,
+            step_size=constant_step(1.0),
+            epsilon=epsilon,
+            temperature=temperatures,
+        )
+    )
+    answer = soft_optimal_q(mdp, temperatures.unsqueeze(-1))
+    assert ((q - answer).abs().amax((1, 2)) / answer.abs().amax((1, 2))).max() < 1e-10
+    assert (answer[3:] - optimal_q(mdp)).abs().amax((1, 2)).min() > 100
+
+
 @pytest.mark.parametrize("exploring", [True, False], ids=["uniform transitions", "acting"])
 @every_learner
 def test_with_chance_every_learner_finds_its_own_answer(name: str, exploring: bool) -> None:
@@ -467,13 +586,26 @@ def test_with_chance_every_learner_finds_its_own_answer(name: str, exploring: bo
     epsilon = 0.5
     on_policy = name in ("sarsa", "expected_sarsa")
     optimal, own = optimal_q(mdp), epsilon_greedy_q(mdp, epsilon)
+    settings = {}
+    if name == "soft_q_learning":
+        settings["temperature"] = torch.tensor([0.01, 1.0, 5.0, 20.0], dtype=torch.float64).repeat(4)
+        own = soft_optimal_q(mdp, settings["temperature"].unsqueeze(-1))
     assert (optimal - own).abs().max() > 3  # the learners' answers differ by much more than the errors below
     where = mdp.exploring_starts() if exploring else mdp
     limit = 1 if exploring else None
     q = last(
-        learn(name, where, runs=16, steps=6_000, epsilon=epsilon, step_size=polynomial_step(0.8), time_limit=limit)
+        learn(
+            name,
+            where,
+            runs=16,
+            steps=6_000,
+            epsilon=epsilon,
+            step_size=polynomial_step(0.8),
+            time_limit=limit,
+            **settings,
+        )
     )
-    error = (q - (own if on_policy else optimal)).abs().flatten(-2).amax(-1)  # over states and actions
+    error = (q - (own if on_policy or settings else optimal)).abs().flatten(-2).amax(-1)  # over states and actions
     assert (error < 1.1).double().mean() >= 0.85, error  # of 400 runs 97 % or more were
 
 
@@ -533,6 +665,46 @@ def test_bad_arguments_are_refused_at_the_first_step(
 ) -> None:
     with pytest.raises(error, match=words):
         next(learn(name, three_states(), **arguments))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "error", "words"),
+    [
+        (0, ValueError, r"must be positive and finite, but is \[0.0\]\. The limit of a vanishing .* is q_learning\.$"),
+        (-1.0, ValueError, r"temperature must be positive and finite, but is \[-1.0\]"),
+        (math.nan, ValueError, r"temperature must be positive and finite, but is \[nan\]"),
+        (math.inf, ValueError, r"temperature must be positive and finite, but is \[inf\]"),
+        ("warm", TypeError, "temperature must be a number, but is 'warm'"),
+        (None, TypeError, "temperature must be a number, but is None"),
+        (
+            torch.tensor(1.0),
+            ValueError,
+            r"temperature must be a number or have the shape \(5,\), but has the shape \(\)",
+        ),
+        (torch.ones(2), ValueError, r"must be a number or have the shape \(5,\), but has the shape \(2,\)"),
+        (torch.ones(5, 1), ValueError, r"must be a number or have the shape \(5,\), but has the shape \(5, 1\)"),
+        (
+            torch.tensor([1.0, 2, 0, 4, 5]),
+            ValueError,
+            r"positive and finite, but is \[1.0, 2.0, 0.0, 4.0, 5.0\]\. The limit",
+        ),
+        (torch.tensor([1.0, 2, math.nan, 4, 5]), ValueError, "positive and finite, .*nan"),
+        (torch.tensor([1.0, 2, math.inf, 4, 5]), ValueError, "positive and finite, .*inf"),
+    ],
+)
+def test_a_bad_temperature_is_refused_at_the_first_step(temperature: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as found:
+        next(learn("soft_q_learning", three_states(), temperature=temperature))
+    if "positive" in words:  # what soft_value says of its own is about another limit
+        assert str(found.value).endswith(" The limit of a vanishing temperature is q_learning.")
+
+
+def test_soft_q_learning_explores_by_its_temperature_alone_unless_told_otherwise() -> None:
+    arguments: dict[str, Any] = {"runs": 5, "steps": 50, "step_size": constant_step(0.5), "temperature": 1.0}
+    mdp = random_mdp(2, 4, 3, 2, 0.9)
+    silent = last(soft_q_learning(mdp, **arguments, generator=generator()))
+    assert torch.equal(silent, last(soft_q_learning(mdp, **arguments, epsilon=0.0, generator=generator())))
+    assert not torch.equal(silent, last(soft_q_learning(mdp, **arguments, epsilon=0.9, generator=generator())))
 
 
 def test_a_next_value_of_another_shape_is_refused() -> None:

@@ -20,6 +20,15 @@ from sac_tutorial.check.lesson_02 import (
 )
 from sac_tutorial.check.lesson_03 import dqn_target, polyak_step, semi_gradient_step, trained_dqn, transition
 from sac_tutorial.check.lesson_04 import double_estimate, double_value, needed_steps, trained_double_dqn, uniform_bias
+from sac_tutorial.check.lesson_06 import (
+    boltzmann_divergence,
+    floored_policy,
+    hottest_policy,
+    soft_policy_iteration,
+    soft_policy_value,
+    soft_target,
+    soft_value,
+)
 from sac_tutorial.check.records import Verdict, report
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "Exercise",
     "Misconception",
     "Verdict",
+    "boltzmann_divergence",
     "discounted_return",
     "double_estimate",
     "double_q_target",
@@ -36,12 +46,18 @@ __all__ = [
     "epsilon_greedy",
     "expected_backup",
     "expected_sarsa_value",
+    "floored_policy",
+    "hottest_policy",
     "needed_steps",
     "polyak_step",
     "q_learning_target",
     "q_update",
     "report",
     "semi_gradient_step",
+    "soft_policy_iteration",
+    "soft_policy_value",
+    "soft_target",
+    "soft_value",
     "solve_policy",
     "state_value",
     "sweeps_needed",

@@ -1,0 +1,180 @@
+"""The chain of a policy: by hand, outcome by outcome, and what is refused as no policy or no end."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import FAST, mdps, plain_chain, random_policy, three_states
+from torch import Tensor
+
+from sac_tutorial.mdp import FiniteMDP, Outcome
+from sac_tutorial.policy_chain import check_end, check_policy, check_table, policy_chain, reachable
+
+SEED = st.integers(0, 2**32 - 1)
+
+
+def table(*rows: object) -> Tensor:
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+# The chain
+
+
+def test_the_chain_of_a_policy_by_hand() -> None:
+    # From the hut on foot: 1/2 to the lake, 1/4 to the peak, 1/4 it ends; from the peak on foot it ends.
+    chain = policy_chain(three_states(), table([0.5, 0.5], [0.25, 0.75], [0.75, 0.25]))
+    assert chain.tolist() == [[0, 0.25, 0.625], [0.78125, 0.09375, 0], [0.125, 0.0625, 0]]
+
+
+@FAST
+@given(mdp=mdps(), seed=SEED)
+def test_the_chain_is_the_average_outcome_by_outcome_for_every_policy(mdp: FiniteMDP, seed: int) -> None:
+    policies = torch.stack([random_policy(seed + number, mdp) for number in range(6)]).unflatten(0, (2, 3))
+    chains = policy_chain(mdp, policies)
+    assert chains.shape == (2, 3, mdp.states, mdp.states)
+    for first in range(2):
+        for second in range(3):
+            assert np.allclose(chains[first, second], plain_chain(mdp, policies[first, second]), atol=1e-14)
+    goes_on = (policies * (mdp.probability * ~mdp.terminated).sum(-1)).sum(-1)
+    assert torch.allclose(chains.sum(-1), goes_on)
+
+
+# What can be reached
+
+
+def chain_of(states: int, *steps: tuple[int, int]) -> Tensor:
+    chain = torch.zeros(states, states, dtype=torch.float64)
+    for origin, target in steps:
+        chain[origin, target] = 0.1
+    return chain
+
+
+def states(count: int, *chosen: int) -> Tensor:
+    return torch.tensor([state in chosen for state in range(count)])
+
+
+def test_states_are_reachable_along_steps_and_not_against_them() -> None:
+    chain = chain_of(6, (0, 1), (1, 2), (2, 1), (3, 0), (4, 4))
+    for start, found in (((0,), (0, 1, 2)), ((3,), (0, 1, 2, 3)), ((4,), (4,)), ((5, 2), (1, 2, 5)), ((), ())):
+        assert torch.equal(reachable(chain, states(6, *start)), states(6, *found))
+    assert torch.equal(reachable(chain.mT, states(6, 0)), states(6, 0, 3))  # against them: from where
+
+
+def test_chains_in_front_are_searched_each_on_its_own() -> None:
+    chains = torch.stack([chain_of(4, (0, 1), (1, 2), (2, 3)), chain_of(4, (0, 2)), chain_of(4, (3, 0))])
+    together = reachable(chains, states(4, 0))
+    assert torch.equal(together, torch.stack([states(4, 0, 1, 2, 3), states(4, 0, 2), states(4, 0)]))
+    starts = torch.stack([states(4, 1), states(4, 1), states(4, 3)])
+    assert torch.equal(reachable(chains, starts), torch.stack([states(4, 1, 2, 3), states(4, 1), states(4, 3, 0)]))
+
+
+@FAST
+@given(seed=SEED, size=st.integers(1, 8), density=st.floats(0, 0.5))
+def test_what_is_reachable_has_a_power_of_the_chain_that_leads_to_it(seed: int, size: int, density: float) -> None:
+    rng = np.random.default_rng(seed)
+    steps = rng.random((3, size, size)) < density
+    start = rng.random((3, size)) < 0.4
+    powers = np.linalg.matrix_power(np.eye(size) + steps, size)  # at most so many steps, with rests in between
+    assert np.array_equal(
+        reachable(torch.from_numpy(steps * 1e-9), torch.from_numpy(start)), (start[:, None] @ powers)[:, 0] > 0
+    )
+
+
+# Ends
+
+
+def ways() -> FiniteMDP:
+    """Two rooms that lead to each other, one with a door that opens once in a thousand times, and one whose door is shut."""
+
+    def to(state: int) -> list[Outcome]:
+        return [(1.0, state, 0.0, False)]
+
+    door, shut = ([(chance, 0, 0.0, True), (1 - chance, room, 0.0, False)] for chance, room in ((0.001, 2), (0.0, 3)))
+    return FiniteMDP.from_outcomes(
+        [[to(1), to(2)], [to(0), to(2)], [door, to(2)], [shut, to(3)]],
+        start_probability=table(1, 0, 0, 0),
+        discount=1.0,
+        state_labels=("parlour", "kitchen", "hall", "cellar"),
+    )
+
+
+EVEN = torch.full((4, 2), 0.5, dtype=torch.float64)
+
+
+def test_an_end_is_certain_where_each_of_the_states_has_a_way_to_one() -> None:
+    check_end(ways(), EVEN, states(4, 0, 1, 2))
+    check_end(ways(), table([0, 1], [1, 0], [0.001, 0.999], [1, 0]), states(4, 0, 1, 2))
+    check_end(ways(), EVEN, states(4))
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "label"),
+    [
+        (EVEN, (0, 1, 2, 3), "cellar"),
+        (table([1, 0], [1, 0], [1, 0], [1, 0]), (0, 1, 2), "parlour"),  # back and forth for ever
+        (table([1, 0], [1, 0], [1, 0], [1, 0]), (1, 2), "kitchen"),
+        (table([0, 1], [1, 0], [0, 1], [1, 0]), (2,), "hall"),  # which never tries its door
+        (table([0, 1], [1, 0], [0, 1], [1, 0]), (0, 1, 2), "parlour"),
+    ],
+)
+def test_a_state_without_a_way_to_an_end_is_named(policy: Tensor, asked: tuple[int, ...], label: str) -> None:
+    words = f"^With a discount of 1 the end must be certain, .* no way leads from state '{label}' to an end. Take a discount"
+    with pytest.raises(ValueError, match=words):
+        check_end(ways(), policy, states(4, *asked))
+    with pytest.raises(ValueError, match=words):  # among several policies, and states of their own
+        check_end(ways(), torch.stack([EVEN, policy]), torch.stack([states(4, 0), states(4, *asked)]))
+
+
+def test_each_policy_is_asked_about_its_own_states() -> None:
+    circling = table([1, 0], [1, 0], [1, 0], [1, 0])
+    check_end(ways(), torch.stack([EVEN, circling]), torch.stack([states(4, 0, 1, 2), states(4, 2)]))
+
+
+# The border
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (EVEN.float(), TypeError, "^policy must be a tensor of torch.float64, but is one of torch.float32"),
+        ([[0.5, 0.5]] * 4, TypeError, "^policy must be a tensor of torch.float64, but is a list"),
+        (EVEN[:3], ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(3, 2\)"),
+        (EVEN.mT, ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(2, 4\)"),
+        (EVEN.flatten(), ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(8,\)"),
+        (
+            table([1, 0], [0.5, 0.4], [1, 0], [1, 0]),
+            ValueError,
+            r"sum to 1 in every state, but in state 'kitchen' .*\[0.5, 0.4\]",
+        ),
+        (
+            table([1, 0], [1, 0], [1.5, -0.5], [1, 0]),
+            ValueError,
+            r"^policy must be non-negative.*'hall' it is \[1.5, -0.5\]",
+        ),
+        (table([1, 0], [1, 0], [1, 0], [math.nan, 1]), ValueError, "in state 'cellar' it is .*nan"),
+        (torch.stack([EVEN, EVEN * 1.1]), ValueError, r"in state 'parlour' it is \[0.55"),
+    ],
+)
+def test_what_is_no_policy_is_refused(wrong: Any, error: type[Exception], words: str) -> None:
+    for ask in (check_policy, policy_chain):
+        with pytest.raises(error, match=words):
+            ask(ways(), wrong)
+
+
+def test_a_policy_may_have_zeros_and_rounding() -> None:
+    for policy in (table([1, 0], [0, 1], [1, 0], [0, 1]), EVEN + 4e-10, EVEN - 4e-10, EVEN.expand(2, 3, 4, 2)):
+        check_policy(ways(), policy)
+    with pytest.raises(ValueError, match="sum to 1"):
+        check_policy(ways(), EVEN + 1e-9)
+
+
+def test_a_table_is_called_by_its_name() -> None:
+    check_table("start", torch.zeros(7, 4, 2, dtype=torch.float64), ways())
+    with pytest.raises(TypeError, match=r"^start must be a tensor of torch.float64, but is a int"):
+        check_table("start", 3, ways())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^start must have the shape"):
+        check_table("start", torch.zeros(4, 3, dtype=torch.float64), ways())
