@@ -248,43 +248,60 @@ def train_on_policy(
         raise ValueError(
             f"The agent has {agent.runs} runs of {agent.players} environments each, but there are {envs.num_envs}."
         )
-    observation, _ = envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
-    check_finite("The first observation", observation)
-    count, whole = envs.num_envs, agent.settings.piece is None
-    age, so_far, last_return, steps = np.zeros(count, np.int64), np.zeros(count), np.full(count, np.nan), 0
+    collector = _Collector(envs, agent, seed)
     with tqdm(total=updates, disable=not progress, unit="update") as bar:
         for number in range(1, updates + 1):
-            rows: list[tuple[NDArray[Any], ...]] = []
-            taken = np.ones(count, dtype=np.bool_)
-            while taken.any() and len(rows) != agent.settings.piece:
-                steps += 1
-                seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
-                action = (
-                    agent.explore(seen.view(agent.runs, agent.players, *seen.shape[1:])).flatten(0, 1).cpu().numpy()
-                )
-                next_observation, reward, terminated, truncated, _ = envs.step(_within(envs, action))
-                check_finite(f"The observation after step {steps}", next_observation)
-                check_finite(f"The reward of step {steps}", reward)
-                ended = terminated | truncated
-                rows.append(
-                    (observation, action, reward, next_observation, terminated, ended, age.copy(), taken.copy())
-                )
-                so_far, age, observation = so_far + reward, age + 1, next_observation
-                if ended.any():
-                    last_return[ended & taken], so_far[ended], age[ended] = so_far[ended & taken], 0.0, 0
-                    observation, _ = envs.reset(options={"reset_mask": ended})
-                    check_finite(f"The first observation of a new episode, after step {steps},", observation)
-                if whole:
-                    taken &= ~ended
-            if whole:  # the next piece begins with new episodes
-                observation, _ = envs.reset()
-                so_far, age = np.zeros(count), np.zeros(count, np.int64)
-            agent.update(_piece(rows, agent))
-            bar.set_postfix(
-                last_return=f"{np.nanmean(last_return):.4g}" if not np.isnan(last_return).all() else "–", refresh=False
-            )
+            agent.update(collector.piece())
+            last_return = collector.last_return.reshape(agent.runs, agent.players).copy()
+            if not np.isnan(last_return).all():
+                bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
             bar.update()
-            yield Progress(number, steps, last_return.reshape(agent.runs, agent.players).copy())
+            yield Progress(number, collector.steps, last_return)
+
+
+class _Collector:
+    """Where all environments stand between one piece and the next; arrays have the shape (R · N, …)."""
+
+    def __init__(self, envs: VectorEnv, agent: ActorCritic, seed: int | list[int] | None) -> None:
+        self.envs, self.agent, self.steps = envs, agent, 0
+        self.last_return = np.full(envs.num_envs, np.nan)
+        self._begin(seed)
+
+    def _begin(self, seed: int | list[int] | None = None) -> None:
+        self.observation, _ = self.envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
+        check_finite("The first observation", self.observation)
+        self.age, self.so_far = np.zeros(self.envs.num_envs, dtype=np.int64), np.zeros(self.envs.num_envs)
+
+    def piece(self) -> Piece:
+        """Take T steps, or whole episodes: until each environment has ended one."""
+        length = self.agent.settings.piece
+        rows: list[tuple[NDArray[Any], ...]] = []
+        taken = np.ones(self.envs.num_envs, dtype=np.bool_)
+        while taken.any() and len(rows) != length:
+            row = self._step(taken)
+            rows.append(row)
+            if length is None:
+                taken = taken & ~row[5]
+        if length is None:
+            self._begin()
+        return _piece(rows, self.agent)
+
+    def _step(self, taken: NDArray[np.bool_]) -> tuple[NDArray[Any], ...]:
+        """Take one step; return the fields of a `Piece` in their order. Returns count where the step does."""
+        agent, self.steps, observation, age = self.agent, self.steps + 1, self.observation, self.age
+        seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
+        action = agent.explore(seen.view(agent.runs, agent.players, *seen.shape[1:])).flatten(0, 1).cpu().numpy()
+        self.observation, reward, terminated, truncated, _ = self.envs.step(_within(self.envs, action))
+        check_finite(f"The observation after step {self.steps}", self.observation)
+        check_finite(f"The reward of step {self.steps}", reward)
+        row = (observation, action, reward, self.observation, terminated, terminated | truncated, age, taken)
+        self.so_far, self.age, ended = self.so_far + reward, age + 1, terminated | truncated
+        if ended.any():
+            self.last_return[ended & taken] = self.so_far[ended & taken]
+            self.so_far[ended], self.age[ended] = 0.0, 0
+            self.observation, _ = self.envs.reset(options={"reset_mask": ended})
+            check_finite(f"The first observation of a new episode, after step {self.steps},", self.observation)
+        return row
 
 
 def _piece(rows: list[tuple[NDArray[Any], ...]], agent: ActorCritic) -> Piece:
