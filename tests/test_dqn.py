@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 from scipy.stats import chisquare
 from torch import Tensor, nn
 
+from sac_tutorial.actor_critic import ActorCritic
 from sac_tutorial.dqn import DQN, DQNSettings
 from sac_tutorial.dynamic_programming import optimal_q
 from sac_tutorial.equations import double_value, greedy_value, huber_loss
@@ -587,6 +588,20 @@ def test_files_that_hold_no_agent_are_refused_and_nothing_changes(tmp_path: Path
     assert made.updates == 5 and not made.online.parameters[0].any()
     with pytest.raises(FileNotFoundError, match="There is no file"):
         made.load(tmp_path / "nowhere")
+
+
+def test_the_file_of_an_agent_of_another_kind_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    made, other = trained(), ActorCritic(spaces(), RUNS)
+    before = contents(made)
+    other.save(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"holds no DQN agent, but .*ActorCritic"):
+        made.load(tmp_path / "other")
+    assert all(map(torch.equal, contents(made), before)) and made.updates == 7
+    made.save(tmp_path / "mine")
+    kept = [parameter.detach().clone() for parameter in other.actor.parameters]
+    with pytest.raises(ValueError, match=r"holds no ActorCritic agent, but .*DQN"):
+        other.load(tmp_path / "mine")
+    assert all(map(torch.equal, other.actor.parameters, kept))
 
 
 # Learning what is known

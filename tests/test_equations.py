@@ -17,15 +17,20 @@ from torch import Tensor, nn
 from sac_tutorial.equations import (
     boltzmann_divergence,
     boltzmann_policy,
+    bootstrapped_return,
+    clipped_noise,
     double_value,
     entropy,
     epsilon_greedy_policy,
     epsilon_greedy_value,
     expected_value,
     floored_policy,
+    gaussian_entropy,
+    gaussian_log_density,
     greedy_policy,
     greedy_value,
     huber_loss,
+    policy_gradient_loss,
     remaining_error,
     soft_policy_value,
     soft_value,
@@ -672,3 +677,143 @@ def test_the_slope_of_huber_loss_is_the_mean_of_clipped_errors(seed: int) -> Non
     rng = np.random.default_rng(seed)
     target, q = torch.from_numpy(rng.normal(size=7, scale=2)), rng.normal()
     assert slope(huber_loss, q, target) == pytest.approx(-(target - q).clamp(-1, 1).mean().item(), abs=1e-14)
+
+
+# The actor and the critic
+
+
+def flags(*rows: object) -> Tensor:
+    return torch.tensor(rows, dtype=torch.int64).bool()
+
+
+def test_returns_bootstrap_where_the_piece_or_the_episode_is_cut_off_and_not_where_it_ends_by_hand() -> None:
+    # Four steps (down) of three environments (across): cut off by the piece alone; an end after step 1; a cut after step 2.
+    reward = table([1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12])
+    terminated = flags([0, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0])
+    ended = flags([0, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0])
+    next_value = table([100, 200, 300], [400, 500, 600], [700, 800, 900], [16, 32, 64])
+    found = bootstrapped_return(reward, terminated, ended, next_value, 0.5)
+    one = [1 + (4 + (7 + (10 + 8) / 2) / 2) / 2, 4 + (7 + 9) / 2, 7 + 9, 10 + 8]
+    two = [2 + 5 / 2, 5, 8 + (11 + 16) / 2, 11 + 16]
+    three = [3 + (6 + (9 + 450) / 2) / 2, 6 + (9 + 450) / 2, 9 + 450, 12 + 32]
+    assert found.T.tolist() == [one, two, three]
+
+
+def test_an_end_in_the_last_step_is_worth_its_reward_and_a_cut_there_what_follows() -> None:
+    reward, next_value = table([1, 1, 1], [2, 2, 2]), table([9, 9, 9], [40, 80, 160])
+    terminated, ended = flags([0, 0, 0], [1, 0, 0]), flags([0, 0, 0], [1, 1, 0])
+    found = bootstrapped_return(reward, terminated, ended, next_value, 0.25)
+    assert found.tolist() == [[1.5, 1 + 22 / 4, 1 + 42 / 4], [2, 22, 42]]
+
+
+def plain_return(fields: list[Tensor], discount: float, t: int) -> float:
+    """One environment's return of step t: the rewards up to the end of its episode or of the piece, and what is left then."""
+    reward, terminated, ended, next_value = (field.tolist() for field in fields)
+    total, weight = 0.0, 1.0
+    while True:
+        total += weight * reward[t]
+        weight *= discount
+        if terminated[t]:
+            return total
+        if ended[t] or t + 1 == len(reward):
+            return float(total + weight * next_value[t])
+        t += 1
+
+
+def random_piece(seed: int, *shape: int) -> list[Tensor]:
+    rng = np.random.default_rng(seed)
+    terminated = rng.random(shape) < 0.2
+    ended = terminated | (rng.random(shape) < 0.2)
+    fields = rng.normal(size=shape), terminated, ended, 10 * rng.normal(size=shape)
+    return [torch.from_numpy(field) for field in fields]
+
+
+@FAST
+@given(seed=st.integers(0, 2**32 - 1), discount=st.floats(0, 1), steps=st.integers(1, 9))
+def test_returns_of_many_runs_and_environments_are_the_sums_of_each(seed: int, discount: float, steps: int) -> None:
+    fields = random_piece(seed, 2, 3, steps, 4)
+    before = [field.clone() for field in fields]
+    reward, terminated, ended, next_value = fields
+    found = bootstrapped_return(reward, terminated, ended, next_value, discount)
+    assert found.shape == (2, 3, steps, 4) and all(map(torch.equal, fields, before))
+    for a in range(2):
+        for b in range(3):
+            for environment in range(4):
+                one = [field[a, b, :, environment] for field in fields]
+                wanted = [plain_return(one, discount, t) for t in range(steps)]
+                assert found[a, b, :, environment].tolist() == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
+def test_a_return_of_one_step_is_the_target() -> None:
+    reward, terminated, ended, next_value = random_piece(0, 3, 1, 50)
+    found = bootstrapped_return(reward, terminated, ended, next_value, 0.9)
+    torch.testing.assert_close(found, td_target(reward, terminated, next_value, 0.9))
+    assert torch.equal(found, bootstrapped_return(reward, terminated, ~ended | terminated, next_value, 0.9))
+
+
+def test_whole_episodes_that_end_ask_for_no_value() -> None:
+    reward, terminated, _, next_value = random_piece(1, 6, 40)
+    terminated[-1] = True
+    found, other = (
+        bootstrapped_return(reward, terminated, terminated, value, 0.9) for value in (next_value, 0 * next_value)
+    )
+    assert torch.equal(found, other)
+
+
+def test_a_discount_for_each_run_stands_in_front_of_the_environments() -> None:
+    fields = random_piece(2, 3, 5, 4)
+    reward, terminated, ended, next_value = fields
+    discounts = [0.0, 0.5, 0.9]
+    found = bootstrapped_return(reward, terminated, ended, next_value, table(*discounts).unsqueeze(-1))
+    for run, discount in enumerate(discounts):
+        single = bootstrapped_return(*(field[run] for field in fields), discount)  # type: ignore[call-arg, misc, arg-type]
+        torch.testing.assert_close(found[run], single)
+
+
+def test_returns_stay_in_float32_for_networks() -> None:
+    reward, terminated, ended, next_value = random_piece(0, 3, 2)
+    assert bootstrapped_return(reward.float(), terminated, ended, next_value.float(), 0.9).dtype == torch.float32
+
+
+def test_the_actors_loss_is_minus_the_mean_of_score_times_advantage_in_each_run_by_hand() -> None:
+    log_probability = table([-1, -2, -4], [-8, -16, -32]).requires_grad_()
+    advantage = table([1, -1, 0.5], [2, 0.25, -0.125]).requires_grad_()
+    loss = policy_gradient_loss(log_probability, advantage)
+    assert loss.tolist() == [(1 - 2 + 2) / 3, (16 + 4 - 4) / 3]
+    loss.sum().backward()
+    assert advantage.grad is None  # the critic has no say in how the actor is pushed
+    torch.testing.assert_close(log_probability.grad, -advantage.detach() / 3)
+    assert policy_gradient_loss(torch.zeros(4, 2, 3), torch.zeros(4, 2, 3)).shape == (4, 2)
+
+
+def test_an_advantage_that_depends_on_the_same_parameters_gets_no_gradient() -> None:
+    shared = torch.tensor(3.0, dtype=torch.float64, requires_grad=True)
+    loss = policy_gradient_loss(shared * table(1, 2), shared.square() * table(1, 1))
+    assert torch.autograd.grad(loss, shared)[0].item() == -9 * 1.5
+
+
+def test_log_density_and_entropy_of_gaussians_by_hand() -> None:
+    half = math.log(2 * math.pi) / 2
+    action, mean, log_std = table([1, 5], [0, 0]), table([1, 1], [3, 0]), table(0, math.log(2))
+    found = gaussian_log_density(action, mean, log_std)
+    assert found.tolist() == pytest.approx([-2 * half - math.log(2) - 2, -2 * half - math.log(2) - 4.5])
+    assert gaussian_entropy(log_std).item() == pytest.approx(2 * half + 1 + math.log(2))
+    assert gaussian_entropy(table([-3], [0])).tolist() == pytest.approx([-3 + half + 0.5, half + 0.5])
+
+
+@FAST
+@given(seed=st.integers(0, 2**32 - 1))
+def test_gaussians_are_those_of_pytorch(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    action, mean = (torch.from_numpy(rng.normal(size=(2, 5, 3))) for _ in range(2))
+    log_std = torch.from_numpy(rng.normal(size=(2, 1, 3)))
+    theirs = torch.distributions.Normal(mean, log_std.exp())
+    torch.testing.assert_close(gaussian_log_density(action, mean, log_std), theirs.log_prob(action).sum(-1))
+    torch.testing.assert_close(gaussian_entropy(log_std.expand_as(mean)), theirs.entropy().sum(-1))
+
+
+def test_noise_is_clipped_and_so_is_where_it_leads_by_hand() -> None:
+    action, noise = table([0, 0.25, -0.25], [0.75, -1, 1]), table([0.125, 2, -2], [0.5, 0.25, -0.75])
+    assert clipped_noise(action, noise, 0.5).tolist() == [[0.125, 0.75, -0.75], [1, -0.75, 0.5]]
+    assert clipped_noise(action, noise, 9.0).tolist() == [[0.125, 1, -1], [1, -0.75, 0.25]]
+    assert noise.tolist()[0] == [0.125, 2, -2]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sac_tutorial.saving import fill, load_tensors, save_tensors
+from sac_tutorial.saving import fill, load_agent, load_tensors, save_agent, save_tensors
 
 TENSORS = {
     "weight": torch.arange(6.0).reshape(2, 3),
@@ -166,3 +166,59 @@ def test_what_doesnt_fit_is_named_and_nothing_is_filled(found: dict[str, torch.T
     with pytest.raises(ValueError, match=message):
         fill(here, found, "file")
     assert not here["a"].any() and not here["b"].any()
+
+
+# Agents
+
+
+def lists(value: float = 0.0) -> dict[str, list[torch.Tensor]]:
+    return {"online": [torch.full((2, 3), value), torch.full((4,), value)], "target": [torch.full((1,), value)]}
+
+
+def test_agents_come_back_with_their_count_of_updates(tmp_path: Path) -> None:
+    here, there = lists(), lists(7.0)
+    there["online"][1][2] = -1
+    save_agent(tmp_path / "file", "Some", "a network", 123, there)
+    assert load_agent(tmp_path / "file", "Some", "a network", here) == 123
+    assert all(torch.equal(a, b) for name in here for a, b in zip(here[name], there[name], strict=True))
+    tensors, description = load_tensors(tmp_path / "file")
+    assert sorted(tensors) == ["online.0", "online.1", "target.0"]
+    assert description == {"agent": "Some", "network": "a network", "updates": "123"}
+
+
+@pytest.mark.parametrize(
+    ("agent", "network", "updates", "tensors", "message"),
+    [
+        ("Other", "a network", 1, lists(7.0), "file holds no Some agent, but .*Other"),
+        ("Some", "another network", 1, lists(7.0), "file was saved from another network, but this agent has a network"),
+        ("Some", "a network", -1, lists(7.0), "file holds no Some agent, but .*-1"),
+        ("Some", "a network", 1, lists(7.0) | {"target": []}, "as 'target.0' the agent has .* the file has nothing"),
+        ("Some", "a network", 1, lists(7.0) | {"more": [torch.ones(1)]}, "as 'more.0' the agent has nothing"),
+        ("Some", "a network", 1, lists(7.0) | {"target": [torch.ones(2)]}, r"'target.0' .*\(1,\).*\(2,\)"),
+    ],
+)
+def test_a_file_of_another_agent_is_refused_and_nothing_is_filled(
+    agent: str, network: str, updates: int, tensors: Any, message: str, tmp_path: Path
+) -> None:
+    save_agent(tmp_path / "file", agent, network, updates, tensors)
+    here = lists()
+    with pytest.raises(ValueError, match=message):
+        load_agent(tmp_path / "file", "Some", "a network", here)
+    assert not any(tensor.any() for several in here.values() for tensor in several)
+
+
+def test_a_file_without_a_description_or_cut_off_holds_no_agent(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    save_tensors(path, {"online.0": torch.ones(2, 3)}, {})
+    with pytest.raises(ValueError, match="holds no Some agent, but tensors without a description"):
+        load_agent(path, "Some", "a network", lists())
+    save_agent(path, "Some", "a network", 1, lists(7.0))
+    whole = path.read_bytes()
+    for length in (0, 50, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        here = lists()
+        with pytest.raises(ValueError, match="only a part of one"):
+            load_agent(path, "Some", "a network", here)
+        assert not here["online"][0].any()
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        load_agent(tmp_path / "nowhere", "Some", "a network", lists())

@@ -14,13 +14,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from oracles import random_mdp
 from torch import Tensor
 
+from sac_tutorial.actor_critic import ActorCritic
+from sac_tutorial.ddpg import DDPG
 from sac_tutorial.dqn import DQN, DQNSettings
 from sac_tutorial.equations import double_value, greedy_value
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.networks import MLP
 from sac_tutorial.replay import Batch, Replay
 from sac_tutorial.schedule import Linear
-from sac_tutorial.training import Agent, EnvironmentFailed, Step, evaluate, train
+from sac_tutorial.training import Agent, EnvironmentFailed, Player, Step, check_finite, evaluate, train
 from sac_tutorial.vector_env import make_envs
 
 RUNS, ACTIONS, STEPS, CAPACITY = 3, 5, 23, 40
@@ -148,7 +150,7 @@ def test_the_agent_acts_on_one_observation_a_run() -> None:
 
 def test_actions_that_are_vectors_reach_their_own_environment() -> None:
     class Pushed(Scripted):
-        action_space = Box(-10, 10, (2,))
+        action_space = Box(-8, 8, (2,))
 
         def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
             assert action.tolist() == [self.run, -self.run]
@@ -156,13 +158,13 @@ def test_actions_that_are_vectors_reach_their_own_environment() -> None:
 
     class Pusher(Recorder):
         def explore(self, observation: Tensor) -> Tensor:
-            return torch.stack([observation[..., 0], -observation[..., 0]], -1)
+            return torch.stack([observation[..., 0], -observation[..., 0]], -1) / 8
 
     run = count()
     envs = make_envs(lambda: Pushed(next(run)), RUNS)
     replay = Replay(envs, CAPACITY)
     list(train(envs, Pusher(), replay, steps=7, warmup=0, batch_size=1, progress=False))
-    assert replay.stored().action.tolist() == [[[run, -run]] * 7 for run in range(RUNS)]
+    assert replay.stored().action.tolist() == [[[run / 8, -run / 8]] * 7 for run in range(RUNS)]  # as they were chosen
 
 
 # When it is learnt from
@@ -505,6 +507,34 @@ def test_the_return_on_a_grid_without_chance_is_known() -> None:
     returns = evaluate(agent, make_envs(mdp, RUNS * 2, time_limit=9), discount=0.5)
     assert returns.tolist() == [[-0.25 - 0.125 + 0.1875] * 2] * RUNS
     assert evaluate(agent, make_envs(mdp, RUNS, time_limit=2)).tolist() == [[-0.5]] * RUNS  # cut off
+
+
+@pytest.mark.parametrize("make", [lambda envs: DDPG(envs), lambda envs: ActorCritic(envs, RUNS)])
+def test_agents_with_vectors_for_actions_are_evaluated_in_the_bounds(make: Callable[[VectorEnv], Player]) -> None:
+    told = list[float]()
+
+    class Bounded(Fixed):
+        action_space = Box(-3, 1, (1,))
+
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            told.append(float(action[0]))
+            return super().step(0)
+
+    agent = make(make_envs(Bounded, RUNS))
+    with torch.no_grad():
+        for parameter in agent.actor.parameters[-3:]:  # type: ignore[attr-defined]
+            parameter += 50  # log σ, or a bias: the mean is far outside either way
+    returns = evaluate(agent, make_envs(Bounded, RUNS * 2), seed=2)
+    assert returns.tolist() == [[11, 111]] * RUNS
+    assert told == [1.0] * len(told)
+
+
+def test_what_is_not_finite_is_named_by_its_place() -> None:
+    values = np.zeros((4, 2, 3))
+    check_finite("A number", values)
+    values[2, 1, 0] = np.inf
+    with pytest.raises(EnvironmentFailed, match=r"^A number of run 2 is .*inf.* which is not finite"):
+        check_finite("A number", values)
 
 
 @pytest.mark.parametrize(

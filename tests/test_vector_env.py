@@ -14,7 +14,7 @@ from scipy.stats import chisquare
 
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.vector_env import FiniteMDPVectorEnv, action_shape, make_envs, observation_shape
+from sac_tutorial.vector_env import FiniteMDPVectorEnv, action_shape, make_envs, observation_shape, vector_length
 
 RUNS = 7
 
@@ -361,3 +361,86 @@ def test_actions_that_a_finite_mdp_does_not_have_are_refused(actions: list[Any])
     envs.reset(seed=0)
     with pytest.raises(ValueError, match=r"actions must be 2 whole numbers in \[0, 4\)"):
         envs.step(np.array(actions))
+
+
+# Actions that are vectors
+
+
+class Reached(Spaces):
+    """An environment that keeps the actions that reach it."""
+
+    def __init__(self, action: Space[Any]) -> None:
+        super().__init__(action=action)
+        self.told = list[Any]()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.told.append(np.asarray(action).tolist())
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+def test_bounds_of_actions_become_minus_one_and_one_dimension_by_dimension() -> None:
+    space = Box(np.array([-2, 0, 10], dtype=np.float32), np.array([2, 8, 11], dtype=np.float32))
+    envs = make_envs(lambda: Reached(space), 2)
+    assert envs.single_action_space == Box(-1, 1, (3,)) and envs.single_action_space.dtype == np.float32
+    assert envs.action_space.shape == (2, 3)
+    envs.reset(seed=0)
+    envs.step(np.array([[-1, -1, -1], [1, 1, 1]], dtype=np.float32))
+    envs.step(np.array([[0, 0, 0], [0.5, -0.5, 0.5]], dtype=np.float32))
+    told = [env.unwrapped.told for env in envs.envs]  # type: ignore[attr-defined]
+    assert told == [[[-2, 0, 10], [0, 4, 10.5]], [[2, 8, 11], [1, 2, 10.75]]]
+
+
+def test_actions_of_pendulum_are_rescaled_from_its_torques() -> None:
+    envs, plain = make_envs("Pendulum-v1", 2), gymnasium.make("Pendulum-v1")
+    assert envs.single_action_space == Box(-1, 1, (1,))
+    for action in (-1.0, 0.25):
+        envs.reset(seed=5)
+        plain.reset(seed=6)
+        seen, reward, *_ = envs.step(np.full((2, 1), action, dtype=np.float32))
+        wanted, paid, *_ = plain.step(np.array([2 * action], dtype=np.float32))
+        np.testing.assert_allclose(seen[1], wanted, rtol=1e-6)
+        np.testing.assert_allclose(reward[1], paid, rtol=1e-6)
+
+
+def test_bounds_that_are_right_and_actions_that_are_numbered_stay_as_they_are() -> None:
+    envs = make_envs(lambda: Reached(Box(-1, 1, (2,))), 2)
+    envs.reset(seed=0)
+    envs.step(np.array([[0.3, -0.7], [1, -1]], dtype=np.float32))
+    np.testing.assert_allclose([env.unwrapped.told[0] for env in envs.envs], [[0.3, -0.7], [1, -1]], rtol=1e-6)  # type: ignore[attr-defined]
+    assert make_envs("CartPole-v1", 2).single_action_space == Discrete(2)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        ([-1, -np.inf, 0], [1, 1, 1], "Dimension 1 of the action has the bounds -inf and 1;"),
+        ([-1, 0, 0], [1, 1, np.inf], "Dimension 2 of the action has the bounds 0 and inf;"),
+        ([3, 0, 0], [3, 1, 1], "Dimension 0 of the action has the bounds 3 and 3;"),
+        ([-np.inf] * 3, [np.inf] * 3, "Dimension 0 of the action has the bounds -inf and inf;"),
+    ],
+)
+def test_bounds_that_are_infinite_or_leave_nothing_are_refused_by_their_dimension(
+    low: list[float], high: list[float], words: str
+) -> None:
+    space = Box(np.array(low, dtype=np.float32), np.array(high, dtype=np.float32))
+    with pytest.raises(ValueError, match=rf"{words} to be rescaled to \[-1, 1\], they must be finite"):
+        make_envs(lambda: Reached(space), 2)
+
+
+def test_a_wrong_bound_of_a_matrix_is_named_by_both_its_places() -> None:
+    high = np.ones((2, 3), dtype=np.float32)
+    high[1, 2] = np.inf
+    with pytest.raises(ValueError, match=r"Dimension \(1, 2\) of the action"):
+        make_envs(lambda: Reached(Box(-high.clip(max=1), high)), 2)
+
+
+def test_vectors_of_whole_numbers_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"must be floating-point numbers to be rescaled, but are Box\(0, 255"):
+        make_envs(lambda: Reached(Box(0, 255, (2,), np.uint8)), 2)
+
+
+def test_a_vector_has_a_length_and_anything_else_is_refused() -> None:
+    assert vector_length("action", (5,)) == 5
+    for shape in ((), (2, 3)):
+        with pytest.raises(ValueError, match="Each action must be a vector for the default networks"):
+            vector_length("action", shape)

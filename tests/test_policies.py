@@ -1,0 +1,207 @@
+"""Policies made of networks, against torch.distributions and by the frequencies of their draws."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare, kstest
+from torch import Tensor, nn
+
+from sac_tutorial.networks import MLP, Learnable, Parameters
+from sac_tutorial.policies import Categorical, Gaussian, Policy
+
+# No two sizes are equal, so that a wrong axis has a wrong length.
+RUNS, BATCH, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 3, 5, 4, 7, 6, 2
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def normal(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=generator(seed), dtype=torch.float64)
+
+
+def double(parameters: Parameters) -> Parameters:
+    return [parameter.double().requires_grad_() for parameter in parameters]
+
+
+def single(parameters: Parameters, run: int, seen: Tensor) -> Tensor:
+    """One run's network with one hidden layer, in plain PyTorch."""
+    first, first_bias, second, second_bias = (parameter[run] for parameter in parameters[:4])
+    return nn.functional.linear((seen @ first + first_bias[0]).clamp(min=0), second.T, second_bias[0])
+
+
+CATEGORICAL = Categorical(MLP(INPUTS, (HIDDEN,), ACTIONS))
+GAUSSIAN = Gaussian(MLP(INPUTS, (HIDDEN,), DIMENSIONS), first_log_std=-0.3)
+
+
+# Numbered actions
+
+
+def table_policy(logits: Tensor) -> tuple[Categorical, Parameters]:
+    """A policy that reads run r's logits in state s from a table (R, S, A) by a one-hot observation."""
+    runs, states, actions = logits.shape
+    return Categorical(MLP(states, (), actions)), [logits, torch.zeros(runs, 1, actions, dtype=logits.dtype)]
+
+
+def test_actions_are_drawn_by_the_softmax_of_each_run_and_state() -> None:
+    logits, count = 2 * normal(RUNS, BATCH, ACTIONS).float(), 6_000
+    policy, parameters = table_policy(logits)
+    seen = torch.eye(BATCH).repeat(count, 1).expand(RUNS, -1, -1)
+    action = policy.sample(parameters, seen, generator())
+    assert action.shape == (RUNS, count * BATCH) and action.dtype == torch.int64
+    action = action.view(RUNS, count, BATCH)
+    chance = torch.softmax(logits.double(), -1)
+    for run in range(RUNS):
+        for state in range(BATCH):
+            counts = action[run, :, state].bincount(minlength=ACTIONS)
+            assert chisquare(counts.numpy(), count * chance[run, state].numpy(), sum_check=False).pvalue > 1e-6
+    for one, other in (((0, 0), (0, 1)), ((0, 2), (1, 2))):  # neither states nor runs share their luck
+        pairs = (ACTIONS * action[one[0], :, one[1]] + action[other[0], :, other[1]]).bincount(minlength=ACTIONS**2)
+        wanted = count * torch.outer(chance[one], chance[other]).flatten()
+        order = wanted.argsort(descending=True)
+        sure = int((wanted > 5).sum()) - 1  # the last class takes all that is improbable
+        found, expected = (torch.cat([each[order[:sure]], each[order[sure:]].sum(0, True)]) for each in (pairs, wanted))
+        assert chisquare(found.numpy(), expected.numpy(), sum_check=False).pvalue > 1e-6
+
+
+def test_log_probability_and_entropy_are_those_of_pytorchs_distribution() -> None:
+    parameters, seen = double(CATEGORICAL.initial((RUNS,), generator())), normal(RUNS, BATCH, INPUTS)
+    action = torch.randint(ACTIONS, (RUNS, BATCH), generator=generator())
+    log_probability, entropy = CATEGORICAL.log_probability(parameters, seen, action)
+    assert log_probability.shape == entropy.shape == (RUNS, BATCH)
+    for run in range(RUNS):
+        theirs = torch.distributions.Categorical(logits=single(parameters, run, seen[run]))
+        torch.testing.assert_close(log_probability[run], theirs.log_prob(action[run]))
+        torch.testing.assert_close(entropy[run], theirs.entropy())
+    mine = torch.autograd.grad((log_probability * 2 + entropy).sum(), parameters)
+    total = torch.zeros((), dtype=torch.float64)
+    for run in range(RUNS):
+        theirs = torch.distributions.Categorical(logits=single(parameters, run, seen[run]))
+        total = total + (2 * theirs.log_prob(action[run]) + theirs.entropy()).sum()
+    for found, wanted in zip(mine, torch.autograd.grad(total, parameters), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_extreme_logits_have_finite_probabilities_entropies_and_gradients(kind: torch.dtype) -> None:
+    logits = torch.tensor(
+        [[[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4], [0, 800, 0]]], dtype=kind
+    ).requires_grad_()
+    policy, parameters = table_policy(logits)
+    seen = torch.eye(4, dtype=kind).expand(1, -1, -1)
+    for action in range(3):
+        log_probability, entropy = policy.log_probability(parameters, seen, torch.full((1, 4), action))
+        assert log_probability.isfinite().all()
+        assert entropy[0].tolist() == pytest.approx([0, math.log(3), math.log(2), 0], abs=1e-6)
+        (slope,) = torch.autograd.grad((log_probability + entropy).sum(), [logits])
+        assert slope.isfinite().all() and slope[0, 0, action].item() == (action != 0)  # 1[a = b] − π(b)
+    action = policy.sample(parameters, seen.repeat(1, 2_000, 1), generator()).view(-1, 4)
+    assert set(action[:, 0].tolist()) == {0} and set(action[:, 3].tolist()) == {1}
+    assert set(action[:, 1].tolist()) == {0, 1, 2} and set(action[:, 2].tolist()) == {0, 1}
+
+
+def test_the_likeliest_action_is_that_of_the_largest_logit() -> None:
+    parameters, seen = CATEGORICAL.initial((RUNS,), generator()), normal(RUNS, BATCH, INPUTS).float()
+    mode = CATEGORICAL.mode(parameters, seen)
+    assert mode.shape == (RUNS, BATCH) and mode.dtype == torch.int64
+    for run in range(RUNS):
+        assert mode[run].tolist() == single(parameters, run, seen[run]).argmax(-1).tolist()
+
+
+# Vectors
+
+
+def test_the_first_parameters_are_the_networks_and_a_log_sigma_for_each_dimension() -> None:
+    parameters = GAUSSIAN.initial((RUNS,), generator(3))
+    assert all(map(torch.equal, parameters[:-1], GAUSSIAN.network.initial((RUNS,), generator(3))))
+    assert torch.equal(parameters[-1], torch.full((RUNS, 1, DIMENSIONS), -0.3)) and len(parameters) == 5
+    assert Gaussian(GAUSSIAN.network).initial((RUNS,), generator())[-1].tolist() == [[[0, 0]]] * RUNS
+    assert GAUSSIAN.initial((4, RUNS), generator())[-1].shape == (4, RUNS, 1, DIMENSIONS)
+
+
+def different_sigmas() -> Parameters:
+    parameters = double(GAUSSIAN.initial((RUNS,), generator()))
+    parameters[-1] = (normal(RUNS, 1, DIMENSIONS, seed=9) / 2).requires_grad_()
+    return parameters
+
+
+def test_log_density_and_entropy_are_those_of_pytorchs_normal_in_every_run() -> None:
+    parameters, seen, action = different_sigmas(), normal(RUNS, BATCH, INPUTS), normal(RUNS, BATCH, DIMENSIONS, seed=5)
+    log_density, entropy = GAUSSIAN.log_probability(parameters, seen, action)
+    assert log_density.shape == entropy.shape == (RUNS, BATCH)
+    total = torch.zeros((), dtype=torch.float64)
+    for run in range(RUNS):
+        theirs = torch.distributions.Normal(single(parameters, run, seen[run]), parameters[-1][run].exp())
+        torch.testing.assert_close(log_density[run], theirs.log_prob(action[run]).sum(-1))
+        torch.testing.assert_close(entropy[run], theirs.entropy().sum(-1))
+        total = total + (theirs.log_prob(action[run]).sum(-1) * 3 + theirs.entropy().sum(-1)).sum()
+    mine = torch.autograd.grad((3 * log_density + entropy).sum(), parameters)
+    for found, wanted in zip(mine, torch.autograd.grad(total, parameters), strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert (mine[-1] != 0).all()
+
+
+def test_draws_have_the_mean_of_the_state_and_the_sigma_of_the_run() -> None:
+    parameters, count = [parameter.detach() for parameter in different_sigmas()], 8_000
+    states = normal(RUNS, BATCH, INPUTS)
+    seen = states.repeat(1, count, 1)
+    action = GAUSSIAN.sample(parameters, seen, generator()).view(RUNS, count, BATCH, DIMENSIONS)
+    mean, std = GAUSSIAN.mode(parameters, states), parameters[-1].exp()
+    noise = (action - mean.unsqueeze(1)) / std.unsqueeze(1)
+    flat = noise.movedim(1, -1).flatten(0, -2)
+    assert flat.shape == (RUNS * BATCH * DIMENSIONS, count)
+    for row in flat:
+        assert kstest(row.numpy(), "norm").pvalue > 1e-6
+    together = np.corrcoef(flat.numpy()) - np.eye(len(flat))
+    assert np.abs(together).max() < 6 / math.sqrt(count)
+
+
+def test_the_mode_of_a_gaussian_is_its_mean() -> None:
+    parameters, seen = different_sigmas(), normal(RUNS, BATCH, INPUTS)
+    mode = GAUSSIAN.mode(parameters, seen)
+    assert mode.shape == (RUNS, BATCH, DIMENSIONS)
+    for run in range(RUNS):
+        torch.testing.assert_close(mode[run], single(parameters, run, seen[run]).detach())
+
+
+def test_sigma_is_learnt_and_is_that_of_its_own_run() -> None:
+    # Actions far from the mean make σ larger, those at the mean make it smaller.
+    learnable = Learnable(GAUSSIAN.initial((2,), generator()), 0.1)
+    seen = normal(2, BATCH, INPUTS).float()
+    far = GAUSSIAN.mode(learnable.parameters, seen) + torch.tensor([9.0, 0.0]).view(2, 1, 1)
+    learnable.descend(-GAUSSIAN.log_probability(learnable.parameters, seen, far)[0].mean(-1))
+    torch.testing.assert_close(learnable.parameters[-1].detach(), torch.tensor([[[-0.2, -0.2]], [[-0.4, -0.4]]]))
+
+
+# Both
+
+
+@pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN])
+def test_acting_carries_no_gradient_and_repeats_with_the_seed(policy: Policy) -> None:
+    learnable, seen = Learnable(policy.initial((RUNS,), generator()), 0.1), normal(RUNS, BATCH, INPUTS).float()
+    first, again, other = (policy.sample(learnable.parameters, seen, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not first.requires_grad and not policy.mode(learnable.parameters, seen).requires_grad
+    assert torch.equal(policy.mode(learnable.parameters, seen), policy.mode(learnable.parameters, seen))
+
+
+@pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN])
+@pytest.mark.parametrize("disturbance", [1e6, math.nan])
+def test_no_run_knows_of_another(policy: Any, disturbance: float) -> None:
+    def outcome(extra: float) -> list[Tensor]:
+        parameters = [parameter.clone() for parameter in policy.initial((RUNS,), generator())]
+        for parameter in parameters:
+            parameter[1] += extra
+        seen = normal(RUNS, BATCH, INPUTS).float()
+        action = policy.sample(parameters, seen, generator(3))
+        fixed = (
+            torch.ones(RUNS, BATCH, dtype=torch.int64) if policy is CATEGORICAL else torch.ones(RUNS, BATCH, DIMENSIONS)
+        )
+        return [action, *policy.log_probability(parameters, seen, fixed), policy.mode(parameters, seen)]
+
+    for calm, disturbed in zip(outcome(0.0), outcome(disturbance), strict=True):
+        assert torch.equal(calm[[0, 2]], disturbed[[0, 2]])
