@@ -160,9 +160,9 @@ def test_an_updates_gradients_are_those_of_plain_loops_over_the_steps_that_count
 
 def test_actor_and_critic_have_their_own_learning_rates() -> None:
     for rates in ((0.25, 0.125), (Linear(0.25, 0.0, updates=9), Linear(0.125, 1.0, updates=9))):
-        made = agent(learning_rate=rates[0], critic_learning_rate=rates[1])
+        made = agent(learning_rate=rates[0], critic_learning_rate=rates[1], double=False)
         before = [parameter.detach().clone() for parameter in (made.actor.parameters[-1], made.critic.parameters[-1])]
-        made.update(piece())
+        made.update(piece(kind=torch.float32))
         for side, old, rate in ((made.actor, before[0], 0.25), (made.critic, before[1], 0.125)):
             step = side.parameters[-1].detach() - old
             torch.testing.assert_close(step, -rate * side.gradients[-1].sign(), rtol=1e-5, atol=0)  # Adam's first step
@@ -552,6 +552,10 @@ def test_vectors_are_clipped_on_their_way_and_learnt_from_as_they_were_drawn() -
     assert envs.envs[-1].unwrapped.told == [-2, -1, 2, 5, 6, 6, 6]  # type: ignore[attr-defined]
     evaluate(made, envs)  # what is evaluated is clipped as well
     assert all(-2 <= told <= 6 for env in envs.envs for told in env.unwrapped.told)  # type: ignore[attr-defined]
+    number = count()
+    plain = SyncVectorEnv([lambda: Bounded(next(number))] * RUNS * PLAYERS, autoreset_mode=AutoresetMode.DISABLED)
+    list(train_on_policy(plain, made, updates=1, progress=False))  # the bounds are the space's, whatever they are
+    assert plain.envs[-1].unwrapped.told == [-1.5, -0.75, 0, 0.75, 1.5, 2.25, 3.0]  # type: ignore[attr-defined]
 
 
 def test_observations_of_whole_numbers_are_learnt_from_as_real_ones() -> None:
