@@ -11,9 +11,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import cross_entropy, softplus
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_06
+from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
 from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
 from sac_tutorial.equations import entropy
 from sac_tutorial.gridworld import gridworld
@@ -43,10 +44,10 @@ def with_parameters_of(exercise, body):
 
 def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_06)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06)
     made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 28
+    assert len(offered) == 34
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -212,6 +213,49 @@ def test_hand_computed_answers_of_the_deep_half():
     assert lesson_04.double_estimate.reference(samples).item() == 2
     assert lesson_04.needed_steps.reference(0.5, 1.0, 0.25) == 3  # 2, 1, ½, ¼
     assert lesson_04.needed_steps.reference(0.9, 1.0, 0.01) == 66  # 10 · 0.9^65 = 0.0106, 10 · 0.9^66 = 0.0096
+
+
+def test_hand_computed_answers_of_actor_critic():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    flags = lambda *rows: torch.tensor(rows)  # noqa: E731
+    gradient = lesson_05.logit_gradient.reference(table([0.25, 0.75]), table([8.0, 4.0]), table(2.0))
+    assert gradient.tolist() == [[2 * 0.25 * (8 - 5), 2 * 0.75 * (4 - 5)]]
+    weight = lesson_05.reinforce_weight.reference(table(1.0, 0.0, 8.0), table(2.0, 2.0, 2.0), 0.5)
+    assert weight.tolist() == [(1 + 0.25 * 8) - 2, 0.5 * (0.5 * 8 - 2), 0.25 * (8 - 2)]
+    never = flags(False, False, False)
+    ended, cut = flags(False, True, False), flags(True, False, False)
+    found = [
+        lesson_05.piece_return.reference(table(1.0, 2.0, 3.0), d, c, table(9.0, 9.0, 9.0), table(4.0, 6.0, 8.0), 0.5)
+        for d, c in ((never, never), (ended, never), (never, cut), (ended, flags(False, True, False)))
+    ]
+    assert [each.tolist() for each in found] == [
+        [1 + 0.5 * (2 + 0.5 * 7), 2 + 0.5 * 7, 3 + 0.5 * 8],
+        [1 + 0.5 * 2, 2, 7],
+        [1 + 0.5 * 4, 2 + 0.5 * 7, 7],
+        [1 + 0.5 * 2, 2, 7],
+    ]
+    logits, action = table([math.log(3), 0.0], [0.0, math.log(7)]), torch.tensor([1, 0])  # π is (¾, ¼) and (⅛, ⅞)
+    logits, advantage = logits.requires_grad_(), table(4.0, -2.0).requires_grad_()
+    loss = lesson_05.actor_loss.reference(logits, action, advantage, 0.0)
+    assert loss.item() == pytest.approx(-(4 * math.log(1 / 4) - 2 * math.log(1 / 8)) / 2)
+    slopes = torch.autograd.grad(loss, [logits, advantage], allow_unused=True)
+    assert slopes[0].flatten().tolist() == pytest.approx([2 * 3 / 4, -2 * 3 / 4, 7 / 8, -7 / 8])
+    assert slopes[1] is None
+    bonus = lesson_05.actor_loss.reference(logits, action, table(0.0, 0.0), 2.0).item()
+    assert bonus == pytest.approx(-2 * (math.log(4) - 0.75 * math.log(3) + math.log(8) - 0.875 * math.log(7)) / 2)
+    mean, log_std = table(1.0).requires_grad_(), table(math.log(3)).requires_grad_()
+    square = lambda action: action.square().sum(-1)  # noqa: E731
+    objective = lesson_05.pathwise_objective.reference(square, mean, log_std, table([1.0], [-2.0]))
+    assert objective.item() == pytest.approx((4**2 + 5**2) / 2)  # actions 4 and −5
+    slopes = torch.autograd.grad(objective, [mean, log_std])
+    assert [slope.item() for slope in slopes] == pytest.approx([4 - 5, 4 * 3 * 1 + -5 * 3 * -2])
+    twins = lesson_05.Networks(lambda s: s, lambda s, a: torch.stack([a.sum(-1), 1.5 * a.sum(-1) - 0.25]))
+    others = lesson_05.Networks(lambda s: -s, lambda s, a: torch.stack([a.sum(-1) - 9, 0 * a.sum(-1)]))
+    state, noise = table([0.9], [0.0], [-0.9], [0.0]), table([0.4], [3.0], [-3.0], [0.0])  # judged: 1, ¼, −1, 0
+    y = lesson_05.td3_target.reference(
+        table(1.0, 1.0, 1.0, 1.0), flags(False, False, False, True), state, noise, 0.25, others, twins, 0.5
+    )
+    assert y.tolist() == [1 + 0.5 * 1, 1 + 0.5 * 0.125, 1 + 0.5 * -1.75, 1]
 
 
 def test_hand_computed_answers_of_the_soft_half():
@@ -457,9 +501,104 @@ def very_hot(expected_reward, continuation_matrix, discount):
     return torch.softmax(q / 1e8, -1)
 
 
+def by_the_jacobian(policy, q, visits):
+    jacobian = torch.diag_embed(policy) - policy.unsqueeze(-1) * policy.unsqueeze(-2)
+    return visits.unsqueeze(-1) * (jacobian @ q.unsqueeze(-1)).squeeze(-1)
+
+
+def by_autograd_of_the_mean(policy, q, visits):
+    logits = policy.log().requires_grad_()
+    (gradient,) = torch.autograd.grad((visits * (torch.softmax(logits, -1) * q).sum(-1)).sum(), logits)
+    return gradient
+
+
+def to_go(reward, discount):
+    found, later = [], 0.0
+    for each in reversed(reward.unbind(-1)):
+        later = each + discount * later
+        found.append(later)
+    return torch.stack(found[::-1], -1)
+
+
+def powers(reward, discount):
+    return discount ** torch.arange(reward.shape[-1])
+
+
+def by_a_triangle(reward, baseline, discount):
+    t = torch.arange(reward.shape[-1])
+    since = (t - t.unsqueeze(-1)).clamp(min=0)
+    seen_from_t = torch.triu(torch.tensor(discount, dtype=torch.float64) ** since)
+    return powers(reward, discount) * (torch.einsum("tk,...k->...t", seen_from_t, reward) - baseline)
+
+
+def one_after_another(reward, terminated, truncated, value, next_value, discount):
+    """Each environment for itself, with Python's if."""
+    returns = torch.empty_like(reward)
+    rows = [part.reshape(-1, reward.shape[-1]) for part in (reward, terminated, truncated, next_value, returns)]
+    for r, d, c, n, found in zip(*rows, strict=True):
+        for t in reversed(range(len(r))):
+            later = n[t] if c[t] or t == len(r) - 1 else found[t + 1]
+            found[t] = r[t] if d[t] else r[t] + discount * later
+    return returns
+
+
+def summed_td_errors(reward, terminated, truncated, value, next_value, discount):
+    """Generalised advantage estimation with λ = 1, and the value added back."""
+    advantage = to = torch.zeros_like(reward[..., 0])
+    found = []
+    for t in reversed(range(reward.shape[-1])):
+        error = reward[..., t] + discount * ~terminated[..., t] * next_value[..., t] - value[..., t]
+        to = error + discount * ~(terminated | truncated)[..., t] * advantage
+        follows_on = t + 1 < reward.shape[-1]
+        if follows_on:  # what is seen next is s_{t+1}, unless the episode is over
+            goes_on = ~(terminated | truncated)[..., t]
+            to = to + discount * goes_on * (value[..., t + 1] - next_value[..., t])
+        advantage = to
+        found.append(to)
+    return torch.stack(found[::-1], -1) + value
+
+
+def by_a_distribution(logits, action, advantage, entropy_bonus):
+    policy = torch.distributions.Categorical(logits=logits)
+    return (-policy.log_prob(action) * advantage.detach()).mean(-1) - entropy_bonus * policy.entropy().mean(-1)
+
+
+def by_one_hot(logits, action, advantage, entropy_bonus):
+    log_policy = logits - torch.logsumexp(logits, -1, keepdim=True)
+    picked = torch.nn.functional.one_hot(action, logits.shape[-1]) * log_policy
+    charged = entropy_bonus * log_policy.exp() * log_policy
+    return (charged.sum(-1) - picked.sum(-1) * advantage.data).sum(-1) / action.shape[-1]
+
+
+def in_one_dimension_after_the_other(function, mean, log_std, noise):
+    actions = [mean[..., i : i + 1] + noise[..., i] * log_std[..., i : i + 1].exp() for i in range(mean.shape[-1])]
+    return function(torch.stack(actions, -1)).sum(-1) / noise.shape[-2]
+
+
+def with_minimum_and_maximum(r, d, s, noise, clip, online, target, g):
+    with torch.no_grad():
+        action = target.actor(s) + torch.where(noise.abs() > clip, clip * noise.sign(), noise)
+        first, second = target.critics(s, action.maximum(-torch.ones_like(action)).minimum(torch.ones_like(action)))
+    return torch.where(d, r, r + g * torch.minimum(first, second))
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
+        (check.logit_gradient, by_the_jacobian),
+        (check.logit_gradient, by_autograd_of_the_mean),
+        (check.reinforce_weight, by_a_triangle),
+        (check.reinforce_weight, lambda r, b, g: powers(r, g) * to_go(r, g) - powers(r, g) * b),
+        (check.piece_return, one_after_another),
+        (check.piece_return, summed_td_errors),
+        (check.actor_loss, by_a_distribution),
+        (check.actor_loss, by_one_hot),
+        (check.pathwise_objective, in_one_dimension_after_the_other),
+        (
+            check.pathwise_objective,
+            lambda f, m, k, x: f(torch.einsum("...d,...bd->...bd", k.exp(), x) + m[..., None, :]).mean(-1),
+        ),
+        (check.td3_target, with_minimum_and_maximum),
         (check.soft_policy_value, by_categorical),
         (check.soft_policy_value, log_of_almost_zero),
         (check.soft_target, as_a_target_with_where),
@@ -848,6 +987,47 @@ def judged(q_select, q_evaluate):
 
 def clip_and_divide(p, f):
     return p.clamp(min=f) / p.clamp(min=f).sum(-1, keepdim=True)
+
+
+def piece_of(last=True, cut=lambda d, c: c, mask=lambda d, c: ~d):
+    def returns(r, d, c, v, n, g):
+        found, later = torch.zeros_like(r), n[..., -1] if last else 0 * n[..., -1]
+        for t in reversed(range(r.shape[-1])):
+            later = torch.where(cut(d, c)[..., t], n[..., t], later)
+            later = r[..., t] + g * mask(d, c)[..., t] * later
+            found[..., t] = later
+        return found
+
+    return returns
+
+
+def shifted(v, last):
+    return torch.cat([v[..., 1:], last[..., -1:]], -1)
+
+
+def picked(logits, action):
+    return torch.log_softmax(logits, -1).gather(-1, action.unsqueeze(-1)).squeeze(-1)
+
+
+def spread(logits):
+    return entropy(torch.softmax(logits, -1))
+
+
+def drawn(m, k, x):
+    return m.unsqueeze(-2) + k.exp().unsqueeze(-2) * x
+
+
+def both_clips(a, x, c):
+    return (a + x.clamp(-c, c)).clamp(-1, 1)
+
+
+def td3(pick=lambda q: q.amin(0), act=both_clips, mask=lambda d: ~d, ask=lambda o, t: (t, t), factor=1.0):
+    def target(r, d, s, noise, clip, online, target, g):
+        actor, critics = ask(online, target)
+        action = act(actor.actor(s), noise, clip)
+        return (r + factor * g * mask(d) * pick(critics.critics(s, action))).detach()
+
+    return target
 
 
 MAX_OVER_BATCH, LEAST = "maximum over the first axis", "In this case at least:"
@@ -1384,6 +1564,384 @@ STUDENTS = {
         ["Where γ is 0.99", RETURN],
         ["−log γ"],
     ),
+    "5.1 matrix of V": (
+        check.logit_gradient,
+        lambda p, q, d: d[..., None] * p * (q - (p * q).sum(-1)),
+        ["one number a row, (S, 1), beside tables of (S, A)"],
+        [LEAST],
+    ),
+    "5.1 best action's value, and no visits": (
+        check.logit_gradient,
+        lambda p, q, d: p * (q - q.amax(-1, keepdim=True)),
+        [LEAST, "You compare Q with the largest of the row"],
+        [],
+    ),
+    "5.1 Q, and no visits": (
+        check.logit_gradient,
+        lambda p, q, d: p * q,
+        [LEAST, "Your gradient has Q where (5.5) has the advantage"],
+        [],
+    ),
+    "5.1 A alone": (
+        check.logit_gradient,
+        lambda p, q, d: q - (p * q).sum(-1, keepdim=True),
+        [LEAST, "weighs all actions alike"],
+        [],
+    ),
+    "5.1 visits as they come": (
+        check.logit_gradient,
+        lambda p, q, d: d * p * (q - (p * q).sum(-1, keepdim=True)),
+        ["Your visits lie along the actions"],
+        [],
+    ),
+    "5.1 axis 1": (
+        check.logit_gradient,
+        lambda p, q, d: d[..., None] * p * (q - (p * q).sum(1, keepdim=True)),
+        ["Where two runs stand in front", LEAST, "Your V adds up a column"],
+        [],
+    ),
+    "5.1 summed": (check.logit_gradient, lambda p, q, d: d * (p * q).sum(-1), ["but (1, 2) is expected"], [LEAST]),
+    "5.1 towards the greedy policy": (
+        check.logit_gradient,
+        lambda p, q, d: d[..., None] * (torch.nn.functional.one_hot(q.argmax(-1), q.shape[-1]) - p),
+        ["V is 5, the average of Q under π"],
+        [LEAST],
+    ),
+    "5.1 divided by π": (
+        check.logit_gradient,
+        lambda p, q, d: d[..., None] * (q - (p * q).sum(-1, keepdim=True)) / p,
+        ["V is 5, the average of Q under π"],
+        [LEAST],
+    ),
+    "5.2 one return": (
+        check.reinforce_weight,
+        lambda r, b, g: (powers(r, g) * r).sum(-1) - b,
+        [LEAST, "Every action gets the return from the start"],
+        [],
+    ),
+    "5.2 no γ^t and no baseline": (
+        check.reinforce_weight,
+        lambda r, b, g: to_go(r, g),
+        [LEAST, "The baseline is what takes most of the noise out of it"],
+        [],
+    ),
+    "5.2 baseline added, no γ^t": (
+        check.reinforce_weight,
+        lambda r, b, g: to_go(r, g) + b,
+        [LEAST, "You add the baseline to the return"],
+        [],
+    ),
+    "5.2 A2C": (check.reinforce_weight, lambda r, b, g: to_go(r, g) - b, ["Your weights are those of A2C"], [LEAST]),
+    "5.2 only what is better": (
+        check.reinforce_weight,
+        lambda r, b, g: (powers(r, g) * (to_go(r, g) - b)).clamp(min=0),
+        ["by how much the return was better, or worse"],
+        [LEAST],
+    ),
+    "5.2 divided by γ^t": (
+        check.reinforce_weight,
+        lambda r, b, g: powers(r, g) * ((powers(r, g) * r).flip(-1).cumsum(-1).flip(-1) / powers(r, g) - b),
+        ["Where γ is 0: your answer contains NaN", "γ⁰ is 1 whatever γ is"],
+        [LEAST],
+    ),
+    "5.2 mean return for a baseline": (
+        check.reinforce_weight,
+        lambda r, b, g: powers(r, g) * (to_go(r, g) - to_go(r, g).mean(-1, keepdim=True)),
+        ["what it earned, less what was to be expected"],
+        [LEAST],
+    ),
+    "5.2 first axis": (
+        check.reinforce_weight,
+        lambda r, b, g: (to_go(r.mT, g).mT - b) if r.dim() > 1 else powers(r, g) * (to_go(r, g) - b),
+        ["Where two runs of three episodes stand in front", "Time is the last axis"],
+        [LEAST],
+    ),
+    "5.2 one number": (check.reinforce_weight, lambda r, b, g: (r - b).sum(-1), ["but (1,) is expected"], [LEAST]),
+    "5.2 a list": (check.reinforce_weight, lambda r, b, g: r.tolist(), ["but it returns a list"], [LEAST]),
+    "5.3 done": (
+        check.piece_return,
+        piece_of(mask=lambda d, c: ~(d | c)),
+        ["and a time limit cuts the episode off", "That is our limit, not the world's"],
+        [LEAST],
+    ),
+    "5.3 rewards alone": (
+        check.piece_return,
+        piece_of(last=False, mask=lambda d, c: ~(d | c)),
+        ["You add up rewards alone"],
+        [LEAST],
+    ),
+    "5.3 nothing after the piece": (
+        check.piece_return,
+        piece_of(last=False),
+        ["After the last step of the piece you count nothing"],
+        [LEAST],
+    ),
+    "5.3 one step": (check.piece_return, lambda r, d, c, v, n, g: r + g * ~d * n, ["after every single step"], [LEAST]),
+    "5.3 one step, no mask": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: r + g * n,
+        ["Nothing comes after a terminal step"],
+        [LEAST],
+    ),
+    "5.3 no mask": (
+        check.piece_return,
+        piece_of(cut=lambda d, c: d | c, mask=lambda d, c: d | ~d),
+        ["You ask the critic what a terminal state is worth"],
+        [LEAST],
+    ),
+    "5.3 wrong flag": (
+        check.piece_return,
+        piece_of(mask=lambda d, c: ~c),
+        [LEAST, "nobody where the clock cut it off"],
+        [],
+    ),
+    "5.3 runs on": (
+        check.piece_return,
+        piece_of(cut=lambda d, c: d & c),
+        ["your return runs on into the next one"],
+        [LEAST],
+    ),
+    "5.3 values shifted by one": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: piece_of()(r, d, c, v, shifted(v, n), g),
+        ["The agent was carried to a new start before that"],
+        [LEAST],
+    ),
+    "5.3 values shifted by one, the last one repeated": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: piece_of()(r, d, c, v, shifted(v, v), g),
+        [LEAST, "You end with V(s_t)"],
+        [],
+    ),
+    "5.3 advantage, and done": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: piece_of(mask=lambda d, c: ~(d | c))(r, d, c, v, n, g) - v,
+        [LEAST, "Yours is the advantage of (5.9)"],
+        [],
+    ),
+    "5.3 half of each": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: (piece_of()(r, d, c, v, n, g) + r + g * ~d * n) / 2,
+        ["Where four steps of one episode are a piece", "Go backwards"],
+        [LEAST],
+    ),
+    "5.3 if": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: r if d else r + g * n,
+        [ONE_TRUTH],
+        [LEAST],
+    ),
+    "5.3 V on top": (
+        check.piece_return,
+        lambda r, d, c, v, n, g: piece_of()(r, d, c, v, n, g) + n,
+        ["the critic says what is to come from the state that was reached"],
+        [LEAST],
+    ),
+    "5.4 uphill, and through the advantage": (
+        check.actor_loss,
+        lambda z, a, adv, b: (picked(z, a) * adv).mean(-1) - b * spread(z).mean(-1),
+        [LEAST, "Descending your loss makes good actions rarer"],
+        [],
+    ),
+    "5.4 objective": (
+        check.actor_loss,
+        lambda z, a, adv, b: (picked(z, a) * adv.detach() + b * spread(z)).mean(-1),
+        ["You return the objective"],
+        [LEAST],
+    ),
+    "5.4 a classifier's loss": (
+        check.actor_loss,
+        lambda z, a, adv, b: cross_entropy(z, a) - b * spread(z).mean(-1),
+        [LEAST, "the policy imitates itself"],
+        [],
+    ),
+    "5.4 column meets row": (
+        check.actor_loss,
+        lambda z, a, adv, b: (
+            -(torch.log_softmax(z, -1).gather(-1, a.unsqueeze(-1)) * adv.detach()).mean() - b * spread(z).mean()
+        ),
+        [LEAST, "A column of log-probabilities, (B, 1), met a row of advantages"],
+        [],
+    ),
+    "5.4 all pairs by an index": (
+        check.actor_loss,
+        lambda z, a, adv, b: -(torch.log_softmax(z, -1)[:, a] * adv.detach()).mean() - b * spread(z).mean(),
+        ["The log-probability of the action that was taken is multiplied by its advantage"],
+        [LEAST],
+    ),
+    "5.4 arange": (
+        check.actor_loss,
+        lambda z, a, adv, b: (
+            -(torch.log_softmax(z, -1)[torch.arange(len(a)), a] * adv.detach()).mean(-1) - b * spread(z).mean(-1)
+        ),
+        ["Where two runs stand in front", "One loss a run is wanted"],
+        [LEAST],
+    ),
+    "5.4 not averaged": (
+        check.actor_loss,
+        lambda z, a, adv, b: -picked(z, a) * adv - b * spread(z),
+        ["which axis must vanish?"],
+        [LEAST, "keepdim"],
+    ),
+    "5.4 .item()": (
+        check.actor_loss,
+        lambda z, a, adv, b: (-(picked(z, a) * adv).mean(-1) - b * spread(z).mean(-1)).item(),
+        ["is there an .item()?"],
+        [LEAST],
+    ),
+    "5.4 probabilities, and no bonus": (
+        check.actor_loss,
+        lambda z, a, adv, b: -(picked(z, a).exp() * adv.detach()).mean(-1),
+        [LEAST, "not by log π"],
+        [],
+    ),
+    "5.4 mean entropy of an action": (
+        check.actor_loss,
+        lambda z, a, adv, b: -(picked(z, a) * adv.detach()).mean(-1) - b * spread(z).mean(-1) / z.shape[-1],
+        ["Where all advantages are 0", "the mean over the batch of H = −Σ π log π"],
+        [LEAST],
+    ),
+    "5.4 nothing is remembered": (
+        check.actor_loss,
+        torch.no_grad()(lesson_05._actor_loss),
+        ["carries no gradient", "no gradient reaches the logits"],
+        [LEAST],
+    ),
+    "5.4 through the advantage": (
+        check.actor_loss,
+        lambda z, a, adv, b: -(picked(z, a) * adv).mean(-1) - b * spread(z).mean(-1),
+        ["Where the loss is differentiated by the advantage", "In (5.10) Â is a number"],
+        [LEAST],
+    ),
+    "5.5 broadcast as it comes": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(m + k.exp() * x).mean(-1),
+        ["Where two runs of three draws", "which axis is missing, and where?"],
+        [LEAST],
+    ),
+    "5.5 .rsample()": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(torch.distributions.Normal(m, k.exp()).rsample((3,))).mean(-1),
+        [LEAST, "You draw noise of your own"],
+        [],
+    ),
+    "5.5 .sample() and the wrong scale": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(torch.distributions.Normal(m, softplus(k)).sample((3,))).mean(-1),
+        ["Is ξ the noise that you were given?"],
+        [LEAST],
+    ),
+    "5.5 nothing is remembered": (
+        check.pathwise_objective,
+        torch.no_grad()(lesson_05._pathwise_objective),
+        ["Where the objective is differentiated by μ", "those of .sample() have"],
+        [LEAST],
+    ),
+    "5.5 softplus": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(m.unsqueeze(-2) + softplus(k).unsqueeze(-2) * x).mean(-1),
+        ["Where σ is 1", "log σ is 0, so that a = μ + ξ"],
+        [LEAST],
+    ),
+    "5.5 one noise for all dimensions": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(drawn(m, k, x[..., :1])).mean(-1),
+        ["each dimension with its own noise"],
+        [LEAST],
+    ),
+    "5.5 a loss, and log σ": (
+        check.pathwise_objective,
+        lambda f, m, k, x: -f(m.unsqueeze(-2) + k.unsqueeze(-2) * x).mean(-1),
+        [LEAST, "You return a loss, with a minus"],
+        [],
+    ),
+    "5.5 variance, and detached": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(drawn(m, 2 * k, x).detach()).mean(-1),
+        [LEAST, "You multiply the noise by σ²"],
+        [],
+    ),
+    "5.5 not averaged": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(drawn(m, k, x)),
+        ["which axis must vanish?"],
+        [LEAST],
+    ),
+    "5.5 first axis": (
+        check.pathwise_objective,
+        lambda f, m, k, x: f(drawn(m, k, x)).mean(0),
+        ["your answer has the shape (3,), but (2,) is expected"],
+        [LEAST],
+    ),
+    "5.6 pair": (check.td3_target, td3(pick=lambda q: q.min(0)), ["Is there a pair (values, indices)"], [LEAST]),
+    "5.6 Python's min": (check.td3_target, td3(pick=lambda q: min(q[0], q[1])), [ONE_TRUTH], [LEAST]),
+    "5.6 larger, and no mask": (
+        check.td3_target,
+        td3(pick=lambda q: q.amax(0), mask=lambda d: 1),
+        [LEAST, "You believe the higher of the two critics"],
+        [],
+    ),
+    "5.6 DDPG": (
+        check.td3_target,
+        td3(pick=lambda q: q[0], act=lambda a, x, c: a),
+        [LEAST, "as DDPG does, (5.20)"],
+        [],
+    ),
+    "5.6 mean, and online actor": (
+        check.td3_target,
+        td3(pick=lambda q: q.mean(0), ask=lambda o, t: (o, t)),
+        [LEAST, "You average the two critics"],
+        [],
+    ),
+    "5.6 sum": (
+        check.td3_target,
+        td3(pick=lambda q: q.sum(0)),
+        ["Where there is no noise, and all critics agree", "the reward plus γ times it"],
+        [LEAST],
+    ),
+    "5.6 online, without noise": (
+        check.td3_target,
+        td3(act=lambda a, x, c: a, ask=lambda o, t: (o, o)),
+        [LEAST, "asks the online networks throughout"],
+        [],
+    ),
+    "5.6 noise after the clip": (
+        check.td3_target,
+        td3(act=lambda a, x, c: a.clamp(-1, 1) + x.clamp(-c, c)),
+        ["Where the noise leads out of the action space", "(5.21) has two clips"],
+        [LEAST],
+    ),
+    "5.6 tanh": (
+        check.td3_target,
+        td3(act=lambda a, x, c: torch.tanh(a + x.clamp(-c, c))),
+        ["The actor says what it would do in s′"],
+        [LEAST],
+    ),
+    "5.6 own noise": (
+        check.td3_target,
+        td3(act=lambda a, x, c: both_clips(a, torch.randn_like(a), c)),
+        ["Is ξ the noise that you were given?"],
+        [LEAST],
+    ),
+    "5.6 noise upwards": (
+        check.td3_target,
+        td3(act=lambda a, x, c: (a + x.clamp(0, c)).clamp(-1, 1)),
+        ["The noise smears the action in s′ before it is judged"],
+        [LEAST],
+    ),
+    "5.6 neither γ nor mask": (
+        check.td3_target,
+        td3(mask=lambda d: 1, factor=4 / 3),
+        [LEAST, "Your target does not discount"],
+        [],
+    ),
+    "5.6 both critics": (check.td3_target, td3(pick=lambda q: q), ["your answer has the shape (2, 3)"], [LEAST]),
+    "5.6 worst of the batch": (
+        check.td3_target,
+        td3(pick=lambda q: q.amin((0, -1), keepdim=True).squeeze(0)),
+        [LEAST, "You take one minimum of everything"],
+        [],
+    ),
     "6.1 log": (
         check.soft_policy_value,
         lambda q, p, t: (p * (q - t * p.log())).sum(-1),
@@ -1789,6 +2347,12 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.polyak_step,
         check.double_value,
         check.double_estimate,
+        check.logit_gradient,
+        check.reinforce_weight,
+        check.piece_return,
+        check.actor_loss,
+        check.pathwise_objective,
+        check.td3_target,
         check.soft_policy_value,
         check.soft_target,
         check.soft_value,
@@ -2027,6 +2591,59 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_06(monkey
     assert out.count("✓") == "".join(claims).count("✓") > 20
     assert "waits" not in out
     assert out.count("100%") == 7
+
+
+def test_right_answers_of_another_make_take_a_learner_through_notebook_05(monkeypatch, capsys):
+    answers = {
+        "my_logit_gradient": in_float32(by_the_jacobian),
+        "my_reinforce_weight": in_float32(lambda r, b, g: powers(r, g) * to_go(r, g) - powers(r, g) * b),
+        "my_piece_return": in_float32(lesson_05._piece_return),
+        "my_actor_loss": by_a_distribution,
+        "my_pathwise_objective": in_one_dimension_after_the_other,
+        "my_td3_target": in_float32(lesson_05._td3_target),
+    }
+    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    with mpl.rc_context():
+        for cell in read(ROOT / "notebooks" / "exercises" / "05_actor_critic.ipynb").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                names |= {name: answer for name, answer in answers.items() if name in names}
+        names["plt"].close("all")
+    out = capsys.readouterr().out
+    solved = read(ROOT / "notebooks" / "solutions" / "05_actor_critic.ipynb")
+    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
+    assert out.count("✓") == "".join(claims).count("✓") > 20
+    assert "waits" not in out
+    assert out.count("100%") == 6
+
+
+def test_a_gradient_that_is_compared_is_the_one_of_finite_differences():
+    """The cases of exercises 5.4 and 5.5 that differentiate: what is expected there is found again without autograd."""
+    for exercise in (check.actor_loss, check.pathwise_objective):
+        differentiated = [case for case in exercise.cases if "differentiated by" in case.where]
+        assert len(differentiated) >= 2
+        for case in differentiated:
+            place = max(i for i, x in enumerate(case.arguments) if torch.is_tensor(x) and x.requires_grad)
+            arguments = [x.detach() if torch.is_tensor(x) else x for x in case.arguments]
+            expected = exercise.observe(exercise.reference, *case.arguments)
+            for index in np.ndindex(*expected.shape):
+                values = []
+                for sign in (1, -1):
+                    moved = arguments[place].clone()
+                    moved[index] += sign * 1e-6
+                    values.append(exercise.reference(*arguments[:place], moved, *arguments[place + 1 :]).sum())
+                slope = 0 if "by the advantage" in case.where else (values[0] - values[1]) / 2e-6
+                assert expected[index] == pytest.approx(float(slope), abs=1e-6)
+
+
+def test_the_twins_of_the_check_take_turns_in_being_the_lower_one():
+    for case in (check.td3_target.cases[1], check.td3_target.cases[-1]):
+        _, _, s, noise, clip, _, target, _ = case.arguments
+        first, second = target.critics(s, lesson_05.clipped_noise(target.actor(s), noise, clip))
+        assert (first < second).any()
+        assert (second < first).any()
 
 
 def test_the_report_names_every_exercise_once(monkeypatch):

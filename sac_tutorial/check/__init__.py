@@ -20,6 +20,14 @@ from sac_tutorial.check.lesson_02 import (
 )
 from sac_tutorial.check.lesson_03 import dqn_target, polyak_step, semi_gradient_step, trained_dqn, transition
 from sac_tutorial.check.lesson_04 import double_estimate, double_value, needed_steps, trained_double_dqn, uniform_bias
+from sac_tutorial.check.lesson_05 import (
+    actor_loss,
+    logit_gradient,
+    pathwise_objective,
+    piece_return,
+    reinforce_weight,
+    td3_target,
+)
 from sac_tutorial.check.lesson_06 import (
     boltzmann_divergence,
     floored_policy,
@@ -37,6 +45,7 @@ __all__ = [
     "Exercise",
     "Misconception",
     "Verdict",
+    "actor_loss",
     "boltzmann_divergence",
     "discounted_return",
     "double_estimate",
@@ -48,10 +57,14 @@ __all__ = [
     "expected_sarsa_value",
     "floored_policy",
     "hottest_policy",
+    "logit_gradient",
     "needed_steps",
+    "pathwise_objective",
+    "piece_return",
     "polyak_step",
     "q_learning_target",
     "q_update",
+    "reinforce_weight",
     "report",
     "semi_gradient_step",
     "soft_policy_iteration",
@@ -61,6 +74,7 @@ __all__ = [
     "solve_policy",
     "state_value",
     "sweeps_needed",
+    "td3_target",
     "trained_double_dqn",
     "trained_dqn",
     "trained_expected_sarsa",
