@@ -9,7 +9,7 @@ May import: `equations`, `networks`, `policies`, `saving`, `schedule`, `training
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from sac_tutorial.policies import Categorical, Gaussian, Policy
 from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Schedule
 from sac_tutorial.training import check_envs, check_finite
-from sac_tutorial.vector_env import action_shape, observation_shape, vector_length
+from sac_tutorial.vector_env import action_shape, observation_shape, vector_length, within_bounds
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,13 @@ class ActorCritic:
             raise ValueError(f"Each of {runs} runs needs as many environments, but there are {envs.num_envs}.")
         self.players, self.device = envs.num_envs // runs, torch.device(device)
         self.policy = policy or _default_policy(envs)
+        _check_policy(self.policy, envs)
         self.critic_network = critic or MLP(vector_length("observation", shape), (64, 64), 1)
+        if self.critic_network.input_shape != shape or self.critic_network.outputs != 1:
+            raise ValueError(
+                f"The critic maps observations of shape {shape} to one number, but this network maps "
+                f"{self.critic_network.input_shape} to {self.critic_network.outputs}."
+            )
         self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
         self.actor = Learnable(self.policy.initial((runs,), self.generator), self.settings.learning_rate)
         self.critic = Learnable(
@@ -244,6 +250,8 @@ def train_on_policy(
     """
     check_envs(envs)
     positive_integer("updates", updates)
+    if not isinstance(seed, list | None):
+        whole_number("seed", seed)
     if envs.num_envs != agent.runs * agent.players:
         raise ValueError(
             f"The agent has {agent.runs} runs of {agent.players} environments each, but there are {envs.num_envs}."
@@ -269,7 +277,7 @@ class _Collector:
 
     def _begin(self, seed: int | list[int] | None = None) -> None:
         self.observation, _ = self.envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
-        check_finite("The first observation", self.observation)
+        check_finite("The first observation", self.observation, of="environment")
         self.age, self.so_far = np.zeros(self.envs.num_envs, dtype=np.int64), np.zeros(self.envs.num_envs)
 
     def piece(self) -> Piece:
@@ -291,37 +299,49 @@ class _Collector:
         agent, self.steps, observation, age = self.agent, self.steps + 1, self.observation, self.age
         seen = torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
         action = agent.explore(seen.view(agent.runs, agent.players, *seen.shape[1:])).flatten(0, 1).cpu().numpy()
-        self.observation, reward, terminated, truncated, _ = self.envs.step(_within(self.envs, action))
-        check_finite(f"The observation after step {self.steps}", self.observation)
-        check_finite(f"The reward of step {self.steps}", reward)
+        self.observation, reward, terminated, truncated, _ = self.envs.step(within_bounds(self.envs, action))
+        check_finite(f"The observation after step {self.steps}", self.observation, of="environment")
+        check_finite(f"The reward of step {self.steps}", reward, of="environment")
         row = (observation, action, reward, self.observation, terminated, terminated | truncated, age, taken)
         self.so_far, self.age, ended = self.so_far + reward, age + 1, terminated | truncated
         if ended.any():
             self.last_return[ended & taken] = self.so_far[ended & taken]
             self.so_far[ended], self.age[ended] = 0.0, 0
             self.observation, _ = self.envs.reset(options={"reset_mask": ended})
-            check_finite(f"The first observation of a new episode, after step {self.steps},", self.observation)
+            what = f"The first observation of a new episode, after step {self.steps},"
+            check_finite(what, self.observation, of="environment")
         return row
 
 
 def _piece(rows: list[tuple[NDArray[Any], ...]], agent: ActorCritic) -> Piece:
     """Turn what T steps brought, each (R · N, …), into tensors (R, T, N, …)."""
     fields = []
-    for column in zip(*rows, strict=True):
+    for name, column in zip(Piece._fields, zip(*rows, strict=True), strict=True):
         field = torch.as_tensor(np.stack(column), device=agent.device)
         field = field.view(len(rows), agent.runs, agent.players, *field.shape[2:]).transpose(0, 1)
-        fields.append(field.float() if field.dtype == torch.float64 else field)
+        fields.append(field.float() if name in ("observation", "reward", "next_observation") else field)
     return Piece(*fields)
-
-
-def _within(envs: VectorEnv, action: NDArray[Any]) -> NDArray[Any]:
-    """A Gaussian has no bounds, an action space has: what is outside is clipped on its way into the environment."""
-    space = envs.single_action_space
-    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
 
 
 def _default_policy(envs: VectorEnv) -> Policy:
     length, shape = vector_length("observation", observation_shape(envs)), action_shape(envs)
-    if not shape:
-        return Categorical(MLP(length, (64, 64), int(cast(Discrete, envs.single_action_space).n)))
+    if isinstance(envs.single_action_space, Discrete):
+        return Categorical(MLP(length, (64, 64), int(envs.single_action_space.n)))
     return Gaussian(MLP(length, (64, 64), vector_length("action", shape)), first_log_std=-0.5)
+
+
+def _check_policy(policy: Policy, envs: VectorEnv) -> None:
+    """Refuse the policies of this package for spaces that they don't fit; others are their authors' business."""
+    shape, space = action_shape(envs), envs.single_action_space
+    if isinstance(policy, Categorical) and not isinstance(space, Discrete):
+        raise TypeError(f"A Categorical policy numbers its actions, but the action space is {space}: take a Gaussian.")
+    if isinstance(policy, Gaussian) and not isinstance(space, Box):
+        raise TypeError(f"A Gaussian policy draws vectors, but the action space is {space}: take a Categorical.")
+    if isinstance(policy, Categorical | Gaussian):
+        seen = observation_shape(envs)
+        outputs = int(space.n) if isinstance(space, Discrete) else vector_length("action", shape)
+        if policy.network.input_shape != seen or policy.network.outputs != outputs:
+            raise ValueError(
+                f"The policy's network maps {policy.network.input_shape} to {policy.network.outputs} numbers, but there are "
+                f"observations of shape {seen} and actions that need {outputs}."
+            )

@@ -105,8 +105,8 @@ class DDPG:
         self.settings = DDPGSettings() if settings is None else settings
         if not isinstance(self.settings, DDPGSettings):
             raise TypeError(f"settings must be DDPGSettings, but is {settings!r}.")
-        self.runs, self.device = envs.num_envs, torch.device(device)
         observation, action = vector_length("observation", observation_shape(envs)), _dimensions(envs)
+        self.runs, self.device = envs.num_envs, torch.device(device)
         self.actor_network = MLP(observation, self.settings.hidden, action)
         self.critic_network = MLP(observation + action, self.settings.hidden, 1)
         self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from sac_tutorial._borders import positive_integer
 from sac_tutorial.dynamic_programming import policy_q
-from sac_tutorial.equations import soft_policy_value
+from sac_tutorial.equations import expected_value
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.policy_chain import check_policy
+from sac_tutorial.policy_chain import check_policy, check_table
 from sac_tutorial.visitation import visits
 
 
@@ -24,7 +24,7 @@ def exact_policy_gradient(mdp: FiniteMDP, logits: Tensor, temperature: float | T
     Args:
         mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
         logits: θ, float64, shape (..., S, A).
-        temperature: α ≥ 0: with α > 0 it is the gradient of return plus α times discounted entropy.
+        temperature: α ≥ 0, a number or of shape (..., 1): with α > 0 the gradient is that of return plus α times entropy.
 
     Returns:
         The gradient of J, the expected discounted return from the start, shape (..., S, A).
@@ -35,11 +35,11 @@ def exact_policy_gradient(mdp: FiniteMDP, logits: Tensor, temperature: float | T
 
     Source: Sutton et al. (2000), theorem 1; Agarwal et al. (2021), lemma C.1.
     """
+    check_table("logits", logits, mdp)
     policy = torch.softmax(logits, -1)
-    q = policy_q(mdp, policy, temperature)
-    value = soft_policy_value(q, policy, temperature)
     surprise = torch.as_tensor(temperature, dtype=torch.float64).unsqueeze(-1) * torch.log_softmax(logits, -1)
-    return visits(mdp, policy).unsqueeze(-1) * policy * (q - surprise - value.unsqueeze(-1))
+    soft_q = policy_q(mdp, policy, temperature) - surprise
+    return visits(mdp, policy).unsqueeze(-1) * policy * (soft_q - expected_value(soft_q, policy).unsqueeze(-1))
 
 
 class Played(NamedTuple):
@@ -76,6 +76,10 @@ def play(mdp: FiniteMDP, policy: Tensor, *, runs: int, steps: int, generator: to
         ValueError: for counts below 1, or a policy that is none.
     """
     check_policy(mdp, policy)
+    if policy.dim() != 2:
+        raise ValueError(
+            f"policy must have the shape ({mdp.states}, {mdp.actions}), the same for all runs, but has {tuple(policy.shape)}."
+        )
     boundaries = policy.cumsum(-1)[:, :-1]
     state, playing = mdp.start(positive_integer("runs", runs), generator), torch.ones(runs, dtype=torch.bool)
     recorded = []

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from sac_tutorial._borders import number_in, positive_integer, whole_number
 from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.vector_env import observation_shape
+from sac_tutorial.vector_env import observation_shape, within_bounds
 
 
 class Player(Protocol):
@@ -153,7 +153,9 @@ def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float =
     while playing.any():
         number += 1
         action = agent.exploit(_tensor(observation, agent).view(agent.runs, episodes, *observation.shape[1:]))
-        observation, reward, terminated, truncated, _ = envs.step(action.flatten(0, 1).cpu().numpy())
+        observation, reward, terminated, truncated, _ = envs.step(
+            within_bounds(envs, action.flatten(0, 1).cpu().numpy())
+        )
         check_finite(f"The observation after step {number}", observation)
         check_finite(f"The reward of step {number}", reward)
         total += np.where(playing, weight * reward, 0.0)
@@ -204,11 +206,11 @@ def check_envs(envs: VectorEnv) -> None:
         raise ValueError("envs must hand out new arrays: with copy=False, an observation changes with the next step.")
 
 
-def check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64]) -> None:
-    """Raise an EnvironmentFailed that names the run whose values are not finite."""
+def check_finite(what: str, values: NDArray[np.float32] | NDArray[np.float64], of: str = "run") -> None:
+    """Raise an EnvironmentFailed that names the run (or what else `of` says) whose values are not finite."""
     finite = np.isfinite(values)
     if not finite.all():
-        run = int(finite.reshape(len(values), -1).all(1).argmin())
+        number = int(finite.reshape(len(values), -1).all(1).argmin())
         raise EnvironmentFailed(
-            f"{what} of run {run} is {values[run].tolist()}, which is not finite. It was neither stored nor learnt from."
+            f"{what} of {of} {number} is {values[number].tolist()}, which is not finite. It was neither stored nor learnt from."
         )

@@ -199,7 +199,15 @@ def vector_length(what: str, shape: tuple[int, ...]) -> int:
     return shape[0]
 
 
+def within_bounds(envs: VectorEnv, action: NDArray[Any]) -> NDArray[Any]:
+    """A Gaussian has no bounds, an action space has: what is outside is clipped on its way into the environment."""
+    space = envs.single_action_space
+    return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
+
+
 def _check_bounds(space: Box) -> None:
+    if not np.issubdtype(space.dtype, np.floating):
+        raise TypeError(f"Actions that are vectors must be floating-point numbers to be rescaled, but are {space}.")
     for index in np.ndindex(space.shape):
         low, high = space.low[index], space.high[index]
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
