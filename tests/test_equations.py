@@ -392,7 +392,8 @@ def test_a_temperature_for_each_run_or_state_has_the_rank_of_the_value(
 @pytest.mark.parametrize("shape", [(3,), (1,), (4,), (3, 3, 1), (1, 1, 1), (3, 3, 4)])
 def test_a_temperature_of_another_rank_is_refused(name: str, shape: tuple[int, ...]) -> None:
     # (3,) is meant for the runs as likely as for the states
-    words = rf"have the rank of the value, 2 for q of shape \(3, 3, 4\), but has the shape \({str(shape)[1:-1]}\)"
+    tables = r"tables of shape \(3, 3, 4\)(, \(3, 4\))?"
+    words = rf"have the rank of the value, 2 for {tables}, but has the shape \({str(shape)[1:-1]}\)"
     with pytest.raises(ValueError, match=words):
         SOFT[name](SQUARE, torch.ones(shape, dtype=torch.float64))
 
@@ -430,8 +431,9 @@ def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
     name: str, limit: str, temperature: float
 ) -> None:
     for bad, shown in (
-        (temperature, f"{float(temperature)}"),
-        (table([1.0], [temperature], [1.0]), rf"\[\[1.0\], \[{float(temperature)}\], \[1.0\]\]"),
+        (temperature, f"{temperature:g}"),
+        (table([1.0], [temperature], [1.0]), rf"{temperature:g} at \[1, 0\]"),
+        (table([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, temperature]), rf"{temperature:g} at \[2, 2\]"),
     ):
         with pytest.raises(ValueError, match=rf"^temperature must be positive and finite, but is {shown}\.{limit}"):
             SOFT[name](SQUARE, bad)
@@ -439,9 +441,57 @@ def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
 
 @pytest.mark.parametrize("temperature", [-1e-9, -1.0, math.nan, math.inf])
 def test_a_negative_temperature_of_a_policys_value_is_refused(temperature: float) -> None:
-    for bad in (temperature, table([0.0], [temperature], [1.0])):
-        with pytest.raises(ValueError, match=r"^temperature must be non-negative and finite, but is .*\.$"):
+    for bad, place in ((temperature, ""), (table([0.0], [temperature], [1.0]), r" at \[1, 0\]")):
+        words = rf"^temperature must be non-negative and finite, but is {temperature:g}{place}\.$"
+        with pytest.raises(ValueError, match=words):
             soft_policy_value(SQUARE, POLICY, bad)
+
+
+@every_soft_function
+def test_a_temperature_stands_for_tables_that_broadcast(name: str) -> None:
+    # one Q and several policies, or several Q and one policy: the value has the rank of whichever has more axes
+    alphas = table([0.5], [2.0], [8.0])
+    if name in ("soft_value", "boltzmann_policy"):
+        with pytest.raises(ValueError, match=r"2, but|1 for tables of shape \(3, 4\), but has the shape \(3, 1\)"):
+            SOFT[name](SQUARE[0], alphas)
+        return
+    function = {"soft_policy_value": soft_policy_value, "boltzmann_divergence": boltzmann_divergence}[name]
+    policies = boltzmann_policy(SQUARE, 3.0)
+    found = function(SQUARE[0], policies, alphas)
+    for run in range(3):
+        assert torch.equal(found[run], function(SQUARE[0], policies[run], alphas[run].item()))
+    with pytest.raises(
+        ValueError, match=r"rank of the value, 2 for tables of shape \(3, 4\), \(3, 3, 4\), but .* \(3,\)"
+    ):
+        function(SQUARE[0], policies, alphas.flatten())
+
+
+def test_tables_of_whole_numbers_are_refused() -> None:
+    # α = 0.5 would become 0 in their type
+    whole, policy = SQUARE.long(), POLICY
+    words = "^Values and probabilities must be floating-point numbers, but are of torch.int64"
+    for ask in (
+        lambda: soft_value(whole, 0.5),
+        lambda: boltzmann_policy(whole, 0.5),
+        lambda: soft_policy_value(whole, policy, 0.5),
+        lambda: soft_policy_value(SQUARE, policy.long(), 0.5),
+        lambda: boltzmann_divergence(whole, policy, 0.5),
+        lambda: boltzmann_divergence(SQUARE, policy.long(), 0.5),
+        lambda: floored_policy(policy.long(), 0.1),
+    ):
+        with pytest.raises(TypeError, match=words):
+            ask()
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_no_temperature_is_too_small(kind: torch.dtype) -> None:
+    # Q/α alone would be infinite
+    alpha = torch.finfo(kind).tiny
+    q = torch.tensor([[1e30, 1e30, -1e30], [-1e30, -2e30, -2e30]], dtype=kind)
+    assert torch.equal(soft_value(q, alpha), greedy_value(q))
+    assert boltzmann_policy(q, alpha).tolist() == [[0.5, 0.5, 0], [1, 0, 0]]
+    chosen = torch.tensor([[0.5, 0.5, 0], [1, 0, 0]], dtype=kind)
+    assert boltzmann_divergence(q, chosen, alpha).tolist() == [0, 0]
 
 
 # Gradients
@@ -482,6 +532,23 @@ def test_the_slope_of_the_soft_value_is_the_boltzmann_policy_and_its_entropy(see
     assert torch.allclose(in_alpha, entropy(policy).sum(-1, keepdim=True), atol=1e-11)
 
 
+def test_gradients_are_finite_where_the_policy_is_zero() -> None:
+    q = table([0, -10, 5], [1, 2, 3])
+    for policy in (table([1, 0, 0], [0, 0.5, 0.5]), boltzmann_policy(q, 1e-3)):
+        for value in (
+            lambda policy: entropy(policy),
+            lambda policy: soft_policy_value(q, policy, 2.0),
+            lambda policy: boltzmann_divergence(q, policy, 2.0),
+        ):
+            leaf = policy.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(value(leaf).sum(), leaf)
+            assert slope.isfinite().all()
+    # in the logits of a policy that has run into a corner nothing is left to be done
+    logits = table([0, -2000, -3000]).requires_grad_()
+    for value in (entropy(logits.softmax(-1)), boltzmann_divergence(q[0], logits.softmax(-1), 2.0)):
+        assert not torch.autograd.grad(value.sum(), logits)[0].any()
+
+
 # Policies with floors
 
 
@@ -508,6 +575,45 @@ def test_floors_that_leave_nothing_are_the_policy() -> None:
     for actions in range(1, 50):
         even = torch.full((actions,), 1 / actions, dtype=torch.float64)
         assert torch.allclose(floored_policy(even, 1 / actions), even)
+
+
+def test_floors_that_sum_to_one_up_to_rounding_leave_no_gap_where_the_policy_is_zero() -> None:
+    # 0.05 + 0.05 + 0.1 + 0.8 is 1.0000000000000002 in floating point, and the first action has nothing to be scaled.
+    boltzmann = table(0, 0.25, 0.25, 0.25, 0.25)
+    for floor in (table(0, 0.05, 0.05, 0.1, 0.8), table(0, 0.05, 0.2, 0.1, 0.65), table(0, 0.25, 0.25, 0.25, 0.25)):
+        assert torch.allclose(floored_policy(boltzmann, floor), floor, atol=1e-15)
+    rng = np.random.default_rng(0)
+    for least in [0.0] * 300 + [1e-18] * 300:
+        floor, boltzmann = torch.from_numpy(rng.dirichlet(np.ones(5), size=2) * ([0] + [1] * 4))
+        boltzmann[0] = least
+        floor, boltzmann = floor / floor.sum(), boltzmann / boltzmann.sum()
+        assert torch.allclose(floored_policy(boltzmann, floor), floor, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_the_uniform_policy_is_the_only_one_with_as_high_floors_whatever_the_number_of_actions(
+    kind: torch.dtype,
+) -> None:
+    for actions in range(1, 60):
+        boltzmann = torch.arange(actions, dtype=kind).softmax(-1)
+        found = floored_policy(boltzmann, 1 / actions)  # in float32 thirteen thirteenths sum to more than 1
+        assert found.dtype == kind
+        assert torch.allclose(found, torch.full((actions,), 1 / actions, dtype=kind), rtol=1e-5)
+
+
+def test_many_floors_of_one_policy_are_one_call() -> None:
+    boltzmann = boltzmann_policy(Q[0], 2.0)
+    floor = table([[0.0]], [[0.1]], [[0.25]])
+    found = floored_policy(boltzmann, floor)
+    assert found.shape == (3, 3, 4)
+    for each, least in zip(found, (0.0, 0.1, 0.25), strict=True):
+        assert torch.equal(each, floored_policy(boltzmann, least))
+
+
+def test_floors_that_do_not_broadcast_are_refused() -> None:
+    words = r"^floor must be a number or broadcast with the policy, \(3, 4\), but has \(3,\)\.$"
+    with pytest.raises(ValueError, match=words):
+        floored_policy(POLICY, table(0.1, 0.1, 0.1))
 
 
 def test_without_a_floor_the_policy_stays_as_it_is_and_actions_without_one_may_keep_nothing() -> None:
