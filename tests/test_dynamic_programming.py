@@ -1,10 +1,11 @@
 """Exact answers against plain loops, a linear program, every policy there is, and known values of Gymnasium's environments."""
 
 import math
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import partial
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from oracles import (
     FAST,
     best_of_all_policies,
+    decimal_soft_optimum,
     discounted_sum,
     linear_program,
     mdps,
@@ -75,6 +77,12 @@ def uniform(mdp: FiniteMDP) -> Tensor:
     return torch.full((mdp.states, mdp.actions), 1 / mdp.actions, dtype=torch.float64)
 
 
+def without_ends(mdp: FiniteMDP) -> FiniteMDP:
+    return FiniteMDP(
+        mdp.probability, mdp.next_state, mdp.reward, mdp.terminated & False, mdp.start_probability, mdp.discount
+    )
+
+
 def with_discount(mdp: FiniteMDP, discount: float, reward_scale: float = 1.0) -> FiniteMDP:
     return FiniteMDP(
         mdp.probability, mdp.next_state, mdp.reward * reward_scale, mdp.terminated, mdp.start_probability, discount
@@ -99,6 +107,28 @@ def test_soft_policy_iteration_ends(discount: float) -> None:
             first = floored_policy(random_policy(seed, mdp), 0.1)
             rounds = soft_policy_iteration(mdp, TEMPERATURES, policy=first, project=project)
             assert len(list(islice(rounds, 50))) < 50
+
+
+def test_soft_policy_iteration_ends_where_rounding_makes_every_gain_negative() -> None:
+    # A "projection" that gives the worse action a little more each time: V falls by 1e-15 and again, and never halves.
+    given = 0
+
+    def drift(_: Tensor) -> Tensor:
+        nonlocal given
+        given += 1
+        worse = 0.5 + given * 1e-15
+        return torch.tensor([[1 - worse, worse]], dtype=torch.float64)
+
+    pays = torch.tensor([[[1.0], [0.0]]], dtype=torch.float64)
+    mdp = FiniteMDP(pays * 0 + 1, pays.long() * 0, pays, pays > 2, torch.ones(1, dtype=torch.float64), 0.5)
+    rounds = list(islice(soft_policy_iteration(mdp, 1e-3, project=drift), 50))
+    assert len(rounds) < 50
+    assert all(found.gain == 0 for found in rounds)
+    # and in earnest: in one state rounding decides the sign for all
+    for seed in range(60):
+        alone = random_mdp(seed, 1, 3, 2, 0.9)
+        for temperature in (1.0, 1e3):
+            assert len(list(islice(soft_policy_iteration(alone, temperature), 50))) < 50
 
 
 # Backups by hand
@@ -525,10 +555,10 @@ def test_the_soft_optimum_is_the_smallest_value_that_no_backup_raises() -> None:
     # A convex program, solved by SciPy: minimise Σ V where V(s) ≥ α log Σ exp((r̄ + γ P̃ V)/α).
     for seed, temperature in ((0, 0.3), (1, 1.0), (2, 4.0)):
         mdp = random_mdp(seed, 4, 3, 3, 0.7)
-        reward, chain = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
+        reward, onward = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
 
-        def slack(value: np.ndarray, reward=reward, chain=chain, temperature=temperature) -> np.ndarray:
-            return value - temperature * logsumexp((reward + chain @ value) / temperature, axis=-1)
+        def slack(value: np.ndarray, reward=reward, onward=onward, temperature=temperature) -> np.ndarray:
+            return value - temperature * logsumexp((reward + onward @ value) / temperature, axis=-1)
 
         answer = minimize(
             np.sum,
@@ -567,6 +597,35 @@ def test_the_soft_optimal_q_is_exact_to_rounding_whatever_the_discount(discount:
         q = soft_optimal_q(mdp, TEMPERATURES)
         residual = (expected_target(mdp, soft_value(q, TEMPERATURES)) - q).abs().amax((1, 2))
         assert (residual <= 1e-13 * q.abs().amax((1, 2))).all()  # an error of so much/(1 − γ)
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999, 0.9999, 0.99999])
+def test_soft_policy_iteration_ends_with_all_the_digits_that_the_discount_leaves(discount: float) -> None:
+    for seed, ends in product(range(3), (True, False)):
+        mdp = random_mdp(seed, 4, 3, 3, discount)
+        if not ends:
+            mdp = without_ends(mdp)
+        for temperature in (0.1, 1.0, 10.0):
+            rounds = list(islice(soft_policy_iteration(mdp, temperature), 41))
+            assert len(rounds) <= 40
+            q, policy = decimal_soft_optimum(mdp, temperature)
+            size = max(abs(value) for row in q for value in row)
+            for found, wanted in zip(rounds[-1].q.flatten().tolist(), chain.from_iterable(q), strict=True):
+                assert abs(Decimal(found) - wanted) < Decimal(1e-14 / (1 - discount)) * size
+            for found, wanted in zip(rounds[-1].policy.flatten().tolist(), chain.from_iterable(policy), strict=True):
+                assert wanted < 1e-300 or abs(Decimal(found) / wanted - 1) < 1e-8
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9999, 1 - 1e-9])
+def test_soft_policy_iteration_takes_few_rounds_at_every_temperature_and_floor(discount: float) -> None:
+    for seed in range(6):
+        mdp = random_mdp(seed, 1 + seed % 4, 1 + seed % 3, 3, discount)
+        if seed % 2:
+            mdp = without_ends(mdp)
+        for temperature in (1e-300, 1e-3, 1.0, 1e12, TEMPERATURES):
+            for project in (None, partial(floored_policy, floor=0.2)):
+                rounds = list(islice(soft_policy_iteration(mdp, temperature, project=project), 41))
+                assert len(rounds) <= 40
 
 
 # Soft values: the theorems
@@ -783,6 +842,18 @@ def test_a_vanishing_temperature_gives_back_the_optimal_q() -> None:
             assert distance(policies[-1], ties) < 1e-12
 
 
+def test_a_temperature_too_small_to_matter_gives_the_optimal_q_to_the_last_digits() -> None:
+    for seed in range(10):
+        mdp = random_mdp(seed, 5, 3, 4, 0.9)
+        hard = optimal_q(mdp)
+        for temperature in (1e-300, 1e-308):  # Q/α is infinite
+            q = soft_optimal_q(mdp, temperature)
+            assert distance(q, hard) <= 1e-14 * hard.abs().max().item()
+            *_, swept = soft_value_iteration(mdp, temperature, tolerance=1e-10)
+            assert distance(swept.q, hard) < 1.1e-10
+        assert torch.equal(boltzmann_policy(q, 1e-308), greedy_policy(q))
+
+
 def test_equally_good_actions_are_weighed_by_their_continuations() -> None:
     # From the fork both ways are worth 0, but one leads where two actions are as good, the other where one is:
     # e^(γ log 2) to 1 (6.31).
@@ -924,6 +995,93 @@ def test_rounds_of_soft_policy_iteration_carry_axes_in_front() -> None:
     assert distance(next(floored).policy, torch.tensor([0.1, 0.1, 0.6, 0.2], dtype=torch.float64)) < 1e-15
 
 
+def last_of(begun: Iterator[Any]) -> Tensor:
+    *_, last = begun
+    assert last.q.shape == getattr(last, "policy", last.q).shape
+    return last.q
+
+
+FOUR: dict[str, Callable[..., Tensor]] = {
+    "soft_value_iteration": lambda mdp, alpha, table: last_of(soft_value_iteration(mdp, alpha, start=100 * table)),
+    "policy_evaluation": lambda mdp, alpha, table: last_of(policy_evaluation(mdp, table, alpha)),
+    "policy_q": lambda mdp, alpha, table: policy_q(mdp, table, alpha),
+    "soft_policy_iteration": lambda mdp, alpha, table: last_of(soft_policy_iteration(mdp, alpha, policy=table)),
+}
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize(
+    ("alphas", "tables"), [((), (2,)), ((1,), (4,)), ((4, 1), (2, 4)), ((4, 1), ()), ((2, 1, 1), (4,)), ((1, 1), ())]
+)
+def test_axes_in_front_meet_alike_in_every_function(
+    name: str, alphas: tuple[int, ...], tables: tuple[int, ...]
+) -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)  # as many states as settings: what takes one for the other is found out
+    alpha = torch.linspace(0.25, 2, math.prod(alphas), dtype=torch.float64).view(alphas)
+    table = member(0, mdp, torch.zeros(4, 3), *tables)
+    found = FOUR[name](mdp, alpha, table)
+    common = np.broadcast_shapes(alphas[:-1], tables)
+    assert found.shape == (*common, 4, 3)
+    each, single = alpha.view(alphas or (1,)).expand(*common, 1), table.expand(*common, 4, 3)
+    for place in np.ndindex(*common):
+        assert distance(found[place], FOUR[name](mdp, each[place].item(), single[place])) < 2.1e-8
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_axes_in_front_that_do_not_meet_are_named_alike_in_every_function(name: str) -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)
+    alphas, table = torch.ones(4, 1, dtype=torch.float64), uniform(mdp).expand(5, 4, 3)
+    known = {"soft_value_iteration": "start", "policy_evaluation": "policy and start"}.get(name, "policy")
+    found = r" and ".join([r"\(4,\)"] + [r"\(5,\)"] * len(known.split(" and ")))
+    words = f"^temperature and {known} must agree in front of states and actions, but have {found} there"
+    with pytest.raises(ValueError, match=words):
+        FOUR[name](mdp, alphas, table)
+
+
+def test_the_first_policy_of_soft_policy_iteration_has_the_shape_of_its_q() -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)
+    floors = torch.tensor([0.0, 0.1, 0.3], dtype=torch.float64).view(3, 1, 1)
+    several = torch.ones(2, 1, 1, dtype=torch.float64)
+    for arguments, shape in (
+        ({"temperature": TEMPERATURES}, (7, 4, 3)),
+        ({"temperature": TEMPERATURES, "policy": uniform(mdp)}, (7, 4, 3)),
+        ({"temperature": 0.5, "policy": uniform(mdp).expand(2, 4, 3)}, (2, 4, 3)),
+        ({"temperature": 0.5, "project": partial(floored_policy, floor=floors)}, (3, 4, 3)),
+        ({"temperature": several, "project": partial(floored_policy, floor=floors)}, (2, 3, 4, 3)),
+    ):
+        for found in soft_policy_iteration(mdp, **arguments):
+            assert found.policy.shape == found.q.shape == shape
+
+
+# Soft values: slopes
+
+
+def test_the_slope_of_q_is_that_of_finite_differences_and_finite_where_the_policy_is_zero() -> None:
+    for discount in (0.5, 1.0):
+        mdp = with_discount(three_states(), discount)
+        logits = random_q(0, mdp, scale=1.0).requires_grad_()
+        alpha = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda x, a, mdp=mdp: policy_q(mdp, x.softmax(-1), a), (logits, alpha))
+        assert torch.autograd.gradcheck(lambda x, mdp=mdp: policy_q(mdp, x.softmax(-1)), (logits,))
+        corner = logits.detach().clone()
+        corner[0, 1], corner[2, 0] = 800.0, -800.0  # two policies of 0 and 1
+        corner.requires_grad_()
+        for temperature in (0.0, 0.5):
+            (slope,) = torch.autograd.grad(policy_q(mdp, corner.softmax(-1), temperature).sum(), corner)
+            assert slope.isfinite().all()
+            assert not slope[[0, 2]].any()
+            # the middle state is one of many: its slope is that of a policy beside which there are no zeros
+            middle = corner.detach()[1].clone().requires_grad_()
+
+            def value(row: Tensor, mdp: FiniteMDP = mdp, temperature: float = temperature) -> Tensor:
+                rest = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
+                return policy_q(mdp, torch.stack([rest[0], row.softmax(-1), rest[1]]), temperature).sum()
+
+            assert torch.autograd.gradcheck(value, middle)
+            assert torch.allclose(slope[1], torch.autograd.grad(value(middle), middle)[0], rtol=1e-12)
+            assert slope[1].abs().min() > 1e-3
+
+
 # Soft values without a discount
 
 
@@ -962,6 +1120,41 @@ def test_without_a_discount_an_end_that_is_not_certain_is_refused_and_the_state_
     assert policy_q(with_discount(mdp, 0.999), stuck, temperature).isfinite().all()
     free = torch.tensor([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
     assert policy_q(mdp, free, temperature).isfinite().all()
+
+
+def hardly_ever_ends(states: int, chance: float) -> FiniteMDP:
+    """Wherever one is, one goes anywhere (how likely, is drawn) or, with this chance, to the end; each step pays 1."""
+    shape = (states, 1, states + 1)
+    weight = torch.from_numpy(np.random.default_rng(states).dirichlet(np.ones(states), size=(states, 1)))
+    probability = torch.cat([weight * (1 - chance), torch.full((states, 1, 1), chance, dtype=torch.float64)], -1)
+    onward = torch.arange(states + 1).clamp(max=states - 1).expand(shape).clone()
+    ends = (torch.arange(states + 1) == states).expand(shape).clone()
+    return FiniteMDP(
+        probability,
+        onward,
+        torch.ones(shape).double(),
+        ends,
+        torch.full((states,), 1 / states, dtype=torch.float64),
+        1.0,
+    )
+
+
+@pytest.mark.parametrize("states", range(1, 7))
+def test_an_end_that_rounding_hides_is_refused_and_no_number_made_up(states: int) -> None:
+    # I − P̃ is singular, or by rounding almost: the sums that come out may even be negative.
+    words = (
+        r"^The end is certain, but takes more steps than floating-point numbers can count\. Take a discount below 1\.$"
+    )
+    certain = torch.ones(states, 1, dtype=torch.float64)
+    for chance in (1e-17, 1e-15, 1e-13):
+        mdp = hardly_ever_ends(states, chance)
+        for temperature in (0.0, 0.5):
+            with pytest.raises(ValueError, match=words):
+                policy_q(mdp, certain.expand(3, states, 1), temperature)
+        assert policy_q(with_discount(mdp, 0.999), certain).flatten().tolist() == [pytest.approx(1000)] * states
+    for chance in (1e-3, 1e-6, 1e-9):
+        q = policy_q(hardly_ever_ends(states, chance), certain)
+        assert q.flatten().tolist() == [pytest.approx(1 / chance, rel=1e-6)] * states
 
 
 # The border of temperatures
@@ -1088,6 +1281,117 @@ def test_a_projection_that_ends_below_where_it_began_is_no_projection() -> None:
         deque(islice(soft_policy_iteration(mdp, 0.5, project=worst), 100), maxlen=0)
 
 
+RETURNED: dict[str, tuple[Callable[[Tensor], Any], type[Exception], str]] = {
+    "zeros": (torch.zeros_like, ValueError, r"must be non-negative and sum to 1 .* 'hut' it is \[0.0, 0.0\]"),
+    "halves": (
+        lambda policy: policy / 2,
+        ValueError,
+        "must be non-negative and sum to 1 in every state, but in state 'hut'",
+    ),
+    "log-probabilities": (
+        Tensor.log,
+        ValueError,
+        "must be non-negative and sum to 1 in every state, but in state 'hut'",
+    ),
+    "too few states": (
+        lambda policy: policy[..., :2, :],
+        ValueError,
+        r"must have the shape \(\.\.\., 3, 2\), but has \(2, 2\)",
+    ),
+    "an axis more": (
+        lambda policy: policy.unsqueeze(0),
+        ValueError,
+        r"must have the shape \((1, )?3, 2\), but has \(1, ",
+    ),
+    "four of them": (
+        lambda policy: policy.expand(4, *policy.shape),
+        ValueError,
+        r"must have the shape \((4, )?3, 2\), but has \(4, ",
+    ),
+    "NaN": (lambda policy: policy * math.nan, ValueError, r"must be non-negative .* 'hut' it is \[nan, nan\]"),
+    "float32": (Tensor.float, TypeError, "must be a tensor of torch.float64, but is one of torch.float32"),
+    "None": (lambda _: None, TypeError, "must be a tensor of torch.float64, but is a NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_project_returns_is_called_so_when_it_is_no_policy(name: str) -> None:
+    wrong, error, words = RETURNED[name]
+    mdp = three_states()
+    calls = 0
+
+    def later(policy: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return policy if calls < 3 else wrong(policy)
+
+    for arguments in ({"project": wrong}, {"project": wrong, "policy": uniform(mdp)}, {"project": later}):
+        with pytest.raises(error, match=f"^what project returns {words}"):
+            deque(islice(soft_policy_iteration(mdp, 0.5, **arguments), 50), maxlen=0)
+    assert calls == 3
+
+
+def test_one_policy_for_several_temperatures_must_be_given_to_each_by_project() -> None:
+    mdp = three_states()
+    words = r"^what project returns must have the shape \(7, 3, 2\), but has \(3, 2\)\.$"
+    with pytest.raises(ValueError, match=words):
+        next(soft_policy_iteration(mdp, TEMPERATURES, project=lambda _: uniform(mdp)))
+
+
+def test_a_first_policy_outside_the_family_is_refused_as_soon_as_it_costs() -> None:
+    # From the best of all policies every policy of a family is a step down; from one of its own there is none.
+    for seed in range(5):
+        mdp = random_mdp(seed, 4, 3, 3, 0.9)
+        project = partial(floored_policy, floor=0.25)
+        *_, best = soft_policy_iteration(mdp, 0.1)
+        begun = soft_policy_iteration(mdp, 0.1, policy=best.policy, project=project)
+        assert torch.equal(next(begun).policy, best.policy)
+        with pytest.raises(
+            ValueError, match=r"^project lowers V in state '\d': .* or the first policy is not of the family"
+        ):
+            next(begun)
+        *_, own = soft_policy_iteration(mdp, 0.1, project=project)
+        *_, again = soft_policy_iteration(mdp, 0.1, policy=own.policy, project=project)
+        assert distance(again.policy, own.policy) < 1e-12
+
+
+def test_the_state_in_which_v_falls_is_named() -> None:
+    mdp = three_states()
+
+    def worse_at_the_peak(policy: Tensor) -> Tensor:
+        return torch.stack([*policy[:2], policy[2].flip(0)])
+
+    begun = soft_policy_iteration(
+        mdp, 0.5, policy=boltzmann_policy(soft_optimal_q(mdp, 0.5), 0.5), project=worse_at_the_peak
+    )
+    with pytest.raises(ValueError, match=r"^project lowers V in state 'peak'"):
+        deque(begun, maxlen=0)
+
+
+@pytest.mark.parametrize("excess", [9e-10, -9e-10])
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("discount", [0.0, 0.9])
+def test_a_policy_that_sums_to_one_only_nearly_is_no_step_down(excess: float, scale: float, discount: float) -> None:
+    for seed, actions in product(range(3), (1, 2, 4)):
+        mdp = with_discount(random_mdp(seed, 4, actions, 3, 0.9), discount, scale)
+        for temperature in (0.1, 10.0):
+            *_, best = soft_policy_iteration(mdp, temperature)
+            *_, again = soft_policy_iteration(mdp, temperature, policy=best.policy * (1 + excess))
+            assert distance(again.q, best.q) <= 1e-10 * (scale + temperature)
+
+
+def test_values_too_large_for_a_number_are_said_to_be() -> None:
+    mdp = random_mdp(0, 5, 3, 4, 0.9)
+    words = r"^The values are not finite: temperature or rewards are too large for floating-point numbers\.$"
+    for begun in (
+        soft_policy_iteration(mdp, 1.7e308),
+        soft_policy_iteration(mdp, torch.tensor([[1.0], [1.7e308]], dtype=torch.float64)),
+        soft_policy_iteration(without_ends(with_discount(mdp, 0.9999, 1e307)), 1.0),
+    ):
+        with pytest.raises(ValueError, match=words):
+            next(begun)
+
+
 # The border
 
 
@@ -1130,7 +1434,6 @@ def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], wo
         policy_evaluation,
         lambda mdp, policy: next(policy_iteration(mdp, policy=policy)),
         lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, policy=policy)),
-        lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, project=lambda _: policy)),
     ):
         with pytest.raises(error, match=words):
             evaluate(three_states(), policy)
@@ -1170,6 +1473,32 @@ def test_a_value_that_is_not_zero_at_zero_still_contracts(discount: float, tempe
     *_, last = sweeps(mdp, lambda q: temperature * (q / temperature).logsumexp(-1), tolerance=1e-9)
     again = expected_target(mdp, temperature * (last.q / temperature).logsumexp(-1))
     assert distance(again, last.q) <= 1e-9
+
+
+def test_however_large_the_bound_the_sweeps_that_it_needs_are_counted() -> None:
+    # One state whose value changes its sign for ever, by 2e300: after the first sweep ⌈log₂(2e300/1e-8)⌉ could do, and ten.
+    mdp = one_state_that_pays(0.0, 0.5)
+    begun = sweeps(mdp, lambda q: -2 * q.amax(-1), start=torch.full((1, 1), 1e300, dtype=torch.float64))
+    with pytest.raises(
+        ValueError, match=rf"The tolerance 1e-08 is out of reach: after {11 + 1025} sweeps the bound still"
+    ):
+        deque(begun, maxlen=0)
+
+
+def test_a_huge_temperature_ends_in_an_answer_or_in_words() -> None:
+    said = Counter()
+    for seed in range(30):
+        mdp = random_mdp(seed, 1 + seed % 6, 1 + seed % 4, 4, 0.3)
+        for begun in (soft_value_iteration(mdp, 1e300), policy_evaluation(mdp, uniform(mdp), 1e300)):
+            try:
+                deque(begun, maxlen=0)
+            except ValueError as error:
+                said[str(error).split(" after ")[0]] += 1
+    assert list(said) == ["The tolerance 1e-08 is out of reach:"]  # rounding of 1e284 keeps some from arriving
+    # the first bound alone is too large for a number
+    slow = with_discount(three_states(), 0.99)
+    *_, last = soft_value_iteration(slow, 1e307)
+    assert torch.allclose(last.q, soft_optimal_q(slow, 1e307), rtol=1e-12)
 
 
 def test_from_however_far_the_sweeps_arrive() -> None:

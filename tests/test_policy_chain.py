@@ -165,6 +165,26 @@ def test_an_end_too_far_away_to_count_the_steps_is_said_to_be() -> None:
         discounted_sum(mdp, policy_chain(mdp, policy), table(1))
 
 
+def test_one_sum_too_long_to_count_among_several_is_refused_and_a_discount_makes_it_short() -> None:
+    # Between two places to and fro, and out with a small chance: 1/chance steps. Their rows may be rounded either way.
+    undiscounted, discounted = random_mdp(0, 2, 1, 1, 1.0), random_mdp(0, 2, 1, 1, 0.75)
+    ones = torch.ones(2, dtype=torch.float64)
+
+    def to_and_fro(chance: float) -> Tensor:
+        return table([0, 1 - chance], [1 - chance, 0])
+
+    words = "takes more steps than floating-point numbers can count"
+    for chance in (0.0, -1e-16, 1e-16, -1e-15, 1e-15, 1e-13):
+        for chain in (to_and_fro(chance), torch.stack([to_and_fro(0.5), to_and_fro(chance)])):
+            with pytest.raises(ValueError, match=words):
+                discounted_sum(undiscounted, chain, ones.expand(chain.shape[:-1]))
+        assert discounted_sum(discounted, to_and_fro(chance), ones).tolist() == pytest.approx([4, 4])
+    for chance in (0.5, 1e-6, 1e-10):
+        for per_step in (ones, -3 * ones, 0 * ones):  # what is summed may have any sign
+            found = discounted_sum(undiscounted, to_and_fro(chance), per_step)
+            assert found.tolist() == pytest.approx((per_step / chance).tolist(), rel=1e-5)
+
+
 # The border
 
 
