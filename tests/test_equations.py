@@ -545,6 +545,13 @@ def test_gradients_of_the_divergence_are_those_of_finite_differences(seed: int, 
         return boltzmann_divergence(q, logits.softmax(-1), alpha)
 
     assert torch.autograd.gradcheck(divergence, (q, logits, alpha))
+    policy = logits.detach().softmax(-1).requires_grad_()  # each probability on its own, although the sum then is not 1
+    for value in (
+        entropy,
+        lambda policy: soft_policy_value(q.detach(), policy, alpha.detach()),
+        lambda policy: boltzmann_divergence(q.detach(), policy, alpha.detach()),
+    ):
+        assert torch.autograd.gradcheck(value, policy)
     # and the two worked out on paper: π (log π − log B − KL) in the logits, (B − π)/α in Q
     in_q, in_logits = torch.autograd.grad(divergence(q, logits, alpha).sum(), (q, logits))
     policy, boltzmann = logits.softmax(-1), boltzmann_policy(q, alpha)
@@ -833,6 +840,7 @@ def test_floors_broadcast_over_runs_states_and_actions() -> None:
         (table(0.5, 0.3, 0.3, 0), "its sum reaches 1.1 and its least entry is 0"),
         (table(0.5, -0.3, 0.3, 0), "its sum reaches 0.5 and its least entry is -0.3"),
         (table([0.1], [0.1], [0.3]), "its sum reaches 1.2 and its least entry is 0.1"),
+        (table(0.25, 0.25, 0.25, 0.25 + 1e-6), "its sum reaches 1.000001 and its least entry is 0.25"),
         (math.nan, "its sum reaches nan and its least entry is nan"),
     ],
 )
