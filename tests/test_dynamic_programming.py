@@ -1122,6 +1122,18 @@ def test_without_a_discount_an_end_that_is_not_certain_is_refused_and_the_state_
     assert policy_q(mdp, free, temperature).isfinite().all()
 
 
+def test_without_a_discount_every_state_needs_an_end_also_one_that_nobody_visits() -> None:
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 0, 1.0, True)]], [[(1.0, 1, 0.0, False)]]],
+        start_probability=torch.tensor([1.0, 0.0], dtype=torch.float64),
+        discount=1.0,
+        state_labels=("porch", "attic"),
+    )
+    assert mdp.live.tolist() == [True, False]
+    with pytest.raises(ValueError, match="no way leads from state 'attic' to an end"):
+        policy_q(mdp, torch.ones(2, 1, dtype=torch.float64))
+
+
 def hardly_ever_ends(states: int, chance: float) -> FiniteMDP:
     """Wherever one is, one goes anywhere (how likely, is drawn) or, with this chance, to the end; each step pays 1."""
     shape = (states, 1, states + 1)
@@ -1231,6 +1243,9 @@ def test_policies_and_temperatures_that_do_not_match_are_refused() -> None:
 def test_a_start_is_shared_by_all_or_given_to_each() -> None:
     mdp = random_mdp(0, 5, 4, 3, 0.9)
     start, policy = random_q(0, mdp, scale=100), random_policy(0, mdp)
+    first = next(soft_value_iteration(mdp, TEMPERATURES, start=start)).q
+    for q, temperature in zip(first, TEMPERATURES.flatten().tolist(), strict=True):
+        assert torch.allclose(q, plain_backup(mdp, soft_value(start, temperature)))
     for begin in (
         partial(soft_value_iteration, mdp, TEMPERATURES),
         partial(policy_evaluation, mdp, policy, TEMPERATURES),
