@@ -129,10 +129,9 @@ def sweeps(
         if sweep.error_bound <= tolerance:
             return
         if count == 1:  # from here on the bound falls at least like γ^k; a few sweeps more are for rounding
-            decades = math.log(sweep.error_bound) - math.log(
-                tolerance
-            )  # of a quotient that may be too large for a float
-            needed = 11 + math.ceil(decades / -math.log(mdp.discount))
+            # the logarithm of bound/tolerance, factor by factor: bound and quotient may be too large for a float
+            excess = math.log(residual) + math.log(remaining_error(1.0, mdp.discount)) - math.log(tolerance)
+            needed = 11 + math.ceil(excess / -math.log(mdp.discount))
     raise ValueError(
         f"The tolerance {tolerance:g} is out of reach: after {count} sweeps the bound still is {sweep.error_bound:g}, "
         "which rounding (or a next_value that expands distances) keeps from falling."
@@ -269,7 +268,7 @@ def policy_iteration(mdp: FiniteMDP, *, policy: Tensor | None = None) -> Iterato
         q = policy_q(mdp, policy)
         gain = greedy_value(q) - expected_value(q, policy)
         yield Improvement(policy, q, max(gain.max().item(), 0.0))
-        better = gain > _rounding(mdp, q)
+        better = gain > _rounding(mdp, q.abs().amax((-2, -1)).unsqueeze(-1))
         if not better.any():
             return
         policy = torch.where(better.unsqueeze(-1), greedy_policy(q), policy)
@@ -303,13 +302,15 @@ def soft_policy_iteration(
     Raises:
         TypeError: for a policy that is no tensor of float64, or such a temperature.
         ValueError: for γ = 1, α ≤ 0 or a temperature of another shape, a policy (also of `project`) that is none, or a step
-            that lowers V: then `project` is no projection state by state, or the first policy is not of its family.
+            that lowers V: then `project` is no projection state by state, or the first policy is not of its family. Also
+            for values too large for floating-point numbers.
 
     Source: Haarnoja et al. (2018a), theorem 1, with α.
     """
     project = project or (lambda boltzmann: boltzmann)
     if policy is None:
         policy = project(torch.full((mdp.states, mdp.actions), 1 / mdp.actions, dtype=torch.float64))
+        check_policy(mdp, policy, "what project returns")
     check_policy(mdp, policy)
     alpha, policy = _together(temperature, limit="policy_iteration", policy=policy)
     return _soft_policy_iteration(mdp, alpha, policy, project)
@@ -322,21 +323,31 @@ def _soft_policy_iteration(
     least = torch.full(alpha.shape, math.inf, dtype=torch.float64)
     while True:
         q = policy_q(mdp, policy, alpha)
+        size = q.abs().amax((-2, -1)).unsqueeze(-1) + alpha * (1 + math.log(mdp.actions))  # of the values
+        if not size.isfinite().all():
+            raise ValueError(
+                "The values are not finite: temperature or rewards are too large for floating-point numbers."
+            )
         improved = project(boltzmann_policy(q, alpha))
         check_policy(mdp, improved, "what project returns")
+        if improved.shape != q.shape:
+            raise ValueError(
+                f"what project returns must have the shape {tuple(q.shape)}, but has {tuple(improved.shape)}."
+            )
         gain = soft_policy_value(q, improved, alpha) - soft_policy_value(q, policy, alpha)
-        largest = gain.amax(-1, keepdim=True)
-        yield Improvement(policy, q, max(largest.max().item(), 0.0))
-        if not (largest > _rounding(mdp, q)).any() and not (largest < least / 2).any():
-            _check_gain(mdp, gain, _rounding(mdp, q))
+        yield Improvement(policy, q, max(gain.max().item(), 0.0))
+        _check_gain(mdp, gain, size)
+        largest = gain.amax(-1, keepdim=True).clamp(min=0)  # what is below 0 by rounding would halve for ever
+        if not ((largest > _rounding(mdp, size)) | (largest < least / 2)).any():
             return
         least = torch.minimum(least, largest)
         policy = improved
 
 
-def _check_gain(mdp: FiniteMDP, gain: Tensor, rounding: Tensor) -> None:
-    if not (gain >= -rounding).all():  # NaN is wrong too
-        label = mdp.state_labels[int((~(gain >= -rounding)).nonzero()[0, -1])]
+def _check_gain(mdp: FiniteMDP, gain: Tensor, size: Tensor) -> None:
+    least = -_rounding(mdp, size) - 4e-9 * size  # a policy may sum to 1 ± 1e-9
+    if (gain < least).any():
+        label = mdp.state_labels[int((gain < least).nonzero()[0, -1])]
         raise ValueError(
             f"project lowers V in state {label!r}: either it is no projection state by state, or the first policy is not of "
             "the family that it projects onto."
@@ -403,9 +414,9 @@ def _contracts(mdp: FiniteMDP) -> None:
         )
 
 
-def _rounding(mdp: FiniteMDP, q: Tensor) -> Tensor:
-    """What the solve's rounding may do to a gain, whatever the unit of reward: shape (..., 1)."""
-    return 1e-13 * q.abs().amax((-2, -1)).unsqueeze(-1) / (1 - mdp.discount)
+def _rounding(mdp: FiniteMDP, size: Tensor) -> Tensor:
+    """What the solve's rounding may do to a gain of values of this size, whatever the unit of reward."""
+    return 1e-13 * size / (1 - mdp.discount)
 
 
 def _together(

@@ -445,7 +445,7 @@ def _temperature(temperature: float | Tensor, *tables: Tensor, limit: str = "", 
     """Return α as a tensor that broadcasts with the value; `limit` names the function for α → 0, `zero` lets α be 0."""
     for table in tables:
         _floating(table)
-    alpha = torch.as_tensor(temperature, dtype=tables[0].dtype, device=tables[0].device)
+    alpha = torch.as_tensor(temperature, dtype=tables[0].dtype)  # a number stays here, where it is looked at below
     # With one axis too few, a temperature per run would be read as one per state wherever there are as many of both.
     rank = max(table.dim() for table in tables) - 1
     if alpha.dim() not in (0, rank):
@@ -454,7 +454,7 @@ def _temperature(temperature: float | Tensor, *tables: Tensor, limit: str = "", 
             f"{', '.join(str(tuple(table.shape)) for table in tables)}, but has the shape {tuple(alpha.shape)}."
         )
     check_temperature(alpha, limit=limit, zero=zero)
-    return alpha
+    return alpha.to(tables[0].device)
 
 
 def _floating(table: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal, localcontext
 from itertools import product
 
 import numpy as np
@@ -190,6 +191,44 @@ def plain_soft_policy_q(mdp: FiniteMDP, policy: torch.Tensor, temperature: float
 def plain_soft_optimal_q(mdp: FiniteMDP, temperature: float) -> torch.Tensor:
     """Soft Q* by plain sweeps."""
     return plain_fixed_point(mdp, lambda _, q: plain_soft_value(q, temperature))
+
+
+def decimal_soft_optimum(
+    mdp: FiniteMDP, temperature: float, digits: int = 50
+) -> tuple[list[list[Decimal]], list[list[Decimal]]]:
+    """Soft Q* and π* to many digits: soft policy iteration in decimal arithmetic, equations solved by elimination."""
+    with localcontext(prec=digits):
+        discount, alpha = Decimal(mdp.discount), Decimal(temperature)
+        pairs = list(product(range(mdp.states), range(mdp.actions)))
+        reward, chain = {pair: Decimal(0) for pair in pairs}, {pair: [Decimal(0)] * mdp.states for pair in pairs}
+        for (s, a), k in product(pairs, range(mdp.outcomes)):
+            chance = Decimal(mdp.probability[s, a, k].item())
+            reward[s, a] += chance * Decimal(mdp.reward[s, a, k].item())
+            chain[s, a][int(mdp.next_state[s, a, k])] += chance * (not mdp.terminated[s, a, k])
+        policy = [[1 / Decimal(mdp.actions)] * mdp.actions] * mdp.states
+        while True:
+            system = [
+                [(s == t) - discount * sum(p * chain[s, a][t] for a, p in enumerate(row)) for t in range(mdp.states)]
+                + [sum(p * (reward[s, a] - alpha * p.ln()) for a, p in enumerate(row) if p)]
+                for s, row in enumerate(policy)
+            ]
+            for s, t in product(range(mdp.states), repeat=2):  # I − γ P̃ is diagonally dominant: no need to pivot
+                if s != t:
+                    factor = system[t][s] / system[s][s]
+                    system[t] = [x - factor * y for x, y in zip(system[t], system[s], strict=True)]
+            value = [row[-1] / row[s] for s, row in enumerate(system)]
+            q = [
+                [
+                    reward[s, a] + discount * sum(p * v for p, v in zip(chain[s, a], value, strict=True))
+                    for a in range(mdp.actions)
+                ]
+                for s in range(mdp.states)
+            ]
+            weight = [[((x - max(row)) / alpha).exp() for x in row] for row in q]
+            policy = [[w / sum(row) for w in row] for row in weight]
+            best = (max(row) + alpha * sum(w).ln() for row, w in zip(q, weight, strict=True))
+            if max(map(Decimal.__sub__, best, value)) < Decimal(10) ** -(digits // 2):  # the error is its square
+                return q, policy
 
 
 # Chains, step by step

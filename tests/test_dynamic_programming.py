@@ -1,10 +1,11 @@
 """Exact answers against plain loops, a linear program, every policy there is, and known values of Gymnasium's environments."""
 
 import math
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from functools import partial
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from oracles import (
     FAST,
     best_of_all_policies,
+    decimal_soft_optimum,
     discounted_sum,
     linear_program,
     mdps,
@@ -75,6 +77,12 @@ def uniform(mdp: FiniteMDP) -> Tensor:
     return torch.full((mdp.states, mdp.actions), 1 / mdp.actions, dtype=torch.float64)
 
 
+def without_ends(mdp: FiniteMDP) -> FiniteMDP:
+    return FiniteMDP(
+        mdp.probability, mdp.next_state, mdp.reward, mdp.terminated & False, mdp.start_probability, mdp.discount
+    )
+
+
 def with_discount(mdp: FiniteMDP, discount: float, reward_scale: float = 1.0) -> FiniteMDP:
     return FiniteMDP(
         mdp.probability, mdp.next_state, mdp.reward * reward_scale, mdp.terminated, mdp.start_probability, discount
@@ -99,6 +107,28 @@ def test_soft_policy_iteration_ends(discount: float) -> None:
             first = floored_policy(random_policy(seed, mdp), 0.1)
             rounds = soft_policy_iteration(mdp, TEMPERATURES, policy=first, project=project)
             assert len(list(islice(rounds, 50))) < 50
+
+
+def test_soft_policy_iteration_ends_where_rounding_makes_every_gain_negative() -> None:
+    # A "projection" that gives the worse action a little more each time: V falls by 1e-15 and again, and never halves.
+    given = 0
+
+    def drift(_: Tensor) -> Tensor:
+        nonlocal given
+        given += 1
+        worse = 0.5 + given * 1e-15
+        return torch.tensor([[1 - worse, worse]], dtype=torch.float64)
+
+    pays = torch.tensor([[[1.0], [0.0]]], dtype=torch.float64)
+    mdp = FiniteMDP(pays * 0 + 1, pays.long() * 0, pays, pays > 2, torch.ones(1, dtype=torch.float64), 0.5)
+    rounds = list(islice(soft_policy_iteration(mdp, 1e-3, project=drift), 50))
+    assert len(rounds) < 50
+    assert all(found.gain == 0 for found in rounds)
+    # and in earnest: in one state rounding decides the sign for all
+    for seed in range(60):
+        alone = random_mdp(seed, 1, 3, 2, 0.9)
+        for temperature in (1.0, 1e3):
+            assert len(list(islice(soft_policy_iteration(alone, temperature), 50))) < 50
 
 
 # Backups by hand
@@ -525,10 +555,10 @@ def test_the_soft_optimum_is_the_smallest_value_that_no_backup_raises() -> None:
     # A convex program, solved by SciPy: minimise Σ V where V(s) ≥ α log Σ exp((r̄ + γ P̃ V)/α).
     for seed, temperature in ((0, 0.3), (1, 1.0), (2, 4.0)):
         mdp = random_mdp(seed, 4, 3, 3, 0.7)
-        reward, chain = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
+        reward, onward = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
 
-        def slack(value: np.ndarray, reward=reward, chain=chain, temperature=temperature) -> np.ndarray:
-            return value - temperature * logsumexp((reward + chain @ value) / temperature, axis=-1)
+        def slack(value: np.ndarray, reward=reward, onward=onward, temperature=temperature) -> np.ndarray:
+            return value - temperature * logsumexp((reward + onward @ value) / temperature, axis=-1)
 
         answer = minimize(
             np.sum,
@@ -558,6 +588,44 @@ def test_soft_policy_iteration_meets_soft_value_iteration_at_every_temperature()
         for index, temperature in enumerate(TEMPERATURES.flatten().tolist()):
             alone = soft_optimal_q(mdp, temperature)
             assert torch.allclose(alone, q[index], rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999, 0.9999])
+def test_the_soft_optimal_q_is_exact_to_rounding_whatever_the_discount(discount: float) -> None:
+    for seed in range(5):
+        mdp = random_mdp(seed, 6, 3, 3, discount)
+        q = soft_optimal_q(mdp, TEMPERATURES)
+        residual = (expected_target(mdp, soft_value(q, TEMPERATURES)) - q).abs().amax((1, 2))
+        assert (residual <= 1e-13 * q.abs().amax((1, 2))).all()  # an error of so much/(1 − γ)
+
+
+@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999, 0.9999, 0.99999])
+def test_soft_policy_iteration_ends_with_all_the_digits_that_the_discount_leaves(discount: float) -> None:
+    for seed, ends in product(range(3), (True, False)):
+        mdp = random_mdp(seed, 4, 3, 3, discount)
+        if not ends:
+            mdp = without_ends(mdp)
+        for temperature in (0.1, 1.0, 10.0):
+            rounds = list(islice(soft_policy_iteration(mdp, temperature), 41))
+            assert len(rounds) <= 40
+            q, policy = decimal_soft_optimum(mdp, temperature)
+            size = max(abs(value) for row in q for value in row)
+            for found, wanted in zip(rounds[-1].q.flatten().tolist(), chain.from_iterable(q), strict=True):
+                assert abs(Decimal(found) - wanted) < Decimal(1e-14 / (1 - discount)) * size
+            for found, wanted in zip(rounds[-1].policy.flatten().tolist(), chain.from_iterable(policy), strict=True):
+                assert wanted < 1e-300 or abs(Decimal(found) / wanted - 1) < 1e-8
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9999, 1 - 1e-9])
+def test_soft_policy_iteration_takes_few_rounds_at_every_temperature_and_floor(discount: float) -> None:
+    for seed in range(6):
+        mdp = random_mdp(seed, 1 + seed % 4, 1 + seed % 3, 3, discount)
+        if seed % 2:
+            mdp = without_ends(mdp)
+        for temperature in (1e-300, 1e-3, 1.0, 1e12, TEMPERATURES):
+            for project in (None, partial(floored_policy, floor=0.2)):
+                rounds = list(islice(soft_policy_iteration(mdp, temperature, project=project), 41))
+                assert len(rounds) <= 40
 
 
 # Soft values: the theorems
@@ -751,10 +819,10 @@ def test_soft_policy_iteration_converges_like_newtons_method(mdp: FiniteMDP, see
 def test_a_handful_of_rounds_do_what_takes_hundreds_of_sweeps() -> None:
     mdp = random_mdp(0, 6, 3, 3, 0.99)
     best = soft_optimal_q(mdp, 0.5)
-    rounds = [distance(found.q, best) for found in soft_policy_iteration(mdp, 0.5)]
-    sweeps_needed = sum(distance(sweep.q, best) > 1e-9 for sweep in soft_value_iteration(mdp, 0.5))
-    assert len(rounds) <= 6
-    assert sweeps_needed > 100 * len(rounds)
+    rounds = sum(distance(found.q, best) > 1e-8 for found in soft_policy_iteration(mdp, 0.5))
+    sweeps_needed = sum(distance(sweep.q, best) > 1e-8 for sweep in soft_value_iteration(mdp, 0.5))
+    assert rounds <= 6
+    assert sweeps_needed > 100 * rounds
 
 
 # Soft values: temperatures
@@ -772,6 +840,18 @@ def test_a_vanishing_temperature_gives_back_the_optimal_q() -> None:
         ties = greedy_policy(hard)
         if (ties.amax(-1) == 1).all() and (hard.sort(-1).values.diff(dim=-1)[:, -1] > 1e-3).all():
             assert distance(policies[-1], ties) < 1e-12
+
+
+def test_a_temperature_too_small_to_matter_gives_the_optimal_q_to_the_last_digits() -> None:
+    for seed in range(10):
+        mdp = random_mdp(seed, 5, 3, 4, 0.9)
+        hard = optimal_q(mdp)
+        for temperature in (1e-300, 1e-308):  # Q/α is infinite
+            q = soft_optimal_q(mdp, temperature)
+            assert distance(q, hard) <= 1e-14 * hard.abs().max().item()
+            *_, swept = soft_value_iteration(mdp, temperature, tolerance=1e-10)
+            assert distance(swept.q, hard) < 1.1e-10
+        assert torch.equal(boltzmann_policy(q, 1e-308), greedy_policy(q))
 
 
 def test_equally_good_actions_are_weighed_by_their_continuations() -> None:
@@ -902,7 +982,7 @@ def test_rounds_of_soft_policy_iteration_carry_axes_in_front() -> None:
     mdp = random_mdp(0, 5, 4, 3, 0.9)
     few = torch.stack([random_policy(seed, mdp) for seed in range(3)])
     for found in soft_policy_iteration(mdp, TEMPERATURES.unsqueeze(-1), policy=few):
-        assert found.q.shape == (7, 3, 5, 4)
+        assert found.q.shape == found.policy.shape == (7, 3, 5, 4)
     best = soft_optimal_q(mdp, TEMPERATURES)
     assert distance(found.q, best.unsqueeze(1)) < 1e-9 * best.abs().max().item()
     first = next(soft_policy_iteration(mdp, TEMPERATURES))
@@ -913,6 +993,93 @@ def test_rounds_of_soft_policy_iteration_carry_axes_in_front() -> None:
     floors = torch.tensor([0.0, 0.0, 0.6, 0.2], dtype=torch.float64)
     floored = soft_policy_iteration(mdp, 0.5, project=partial(floored_policy, floor=floors))
     assert distance(next(floored).policy, torch.tensor([0.1, 0.1, 0.6, 0.2], dtype=torch.float64)) < 1e-15
+
+
+def last_of(begun: Iterator[Any]) -> Tensor:
+    *_, last = begun
+    assert last.q.shape == getattr(last, "policy", last.q).shape
+    return last.q
+
+
+FOUR: dict[str, Callable[..., Tensor]] = {
+    "soft_value_iteration": lambda mdp, alpha, table: last_of(soft_value_iteration(mdp, alpha, start=100 * table)),
+    "policy_evaluation": lambda mdp, alpha, table: last_of(policy_evaluation(mdp, table, alpha)),
+    "policy_q": lambda mdp, alpha, table: policy_q(mdp, table, alpha),
+    "soft_policy_iteration": lambda mdp, alpha, table: last_of(soft_policy_iteration(mdp, alpha, policy=table)),
+}
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize(
+    ("alphas", "tables"), [((), (2,)), ((1,), (4,)), ((4, 1), (2, 4)), ((4, 1), ()), ((2, 1, 1), (4,)), ((1, 1), ())]
+)
+def test_axes_in_front_meet_alike_in_every_function(
+    name: str, alphas: tuple[int, ...], tables: tuple[int, ...]
+) -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)  # as many states as settings: what takes one for the other is found out
+    alpha = torch.linspace(0.25, 2, math.prod(alphas), dtype=torch.float64).view(alphas)
+    table = member(0, mdp, torch.zeros(4, 3), *tables)
+    found = FOUR[name](mdp, alpha, table)
+    common = np.broadcast_shapes(alphas[:-1], tables)
+    assert found.shape == (*common, 4, 3)
+    each, single = alpha.view(alphas or (1,)).expand(*common, 1), table.expand(*common, 4, 3)
+    for place in np.ndindex(*common):
+        assert distance(found[place], FOUR[name](mdp, each[place].item(), single[place])) < 2.1e-8
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_axes_in_front_that_do_not_meet_are_named_alike_in_every_function(name: str) -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)
+    alphas, table = torch.ones(4, 1, dtype=torch.float64), uniform(mdp).expand(5, 4, 3)
+    known = {"soft_value_iteration": "start", "policy_evaluation": "policy and start"}.get(name, "policy")
+    found = r" and ".join([r"\(4,\)"] + [r"\(5,\)"] * len(known.split(" and ")))
+    words = f"^temperature and {known} must agree in front of states and actions, but have {found} there"
+    with pytest.raises(ValueError, match=words):
+        FOUR[name](mdp, alphas, table)
+
+
+def test_the_first_policy_of_soft_policy_iteration_has_the_shape_of_its_q() -> None:
+    mdp = random_mdp(0, 4, 3, 3, 0.5)
+    floors = torch.tensor([0.0, 0.1, 0.3], dtype=torch.float64).view(3, 1, 1)
+    several = torch.ones(2, 1, 1, dtype=torch.float64)
+    for arguments, shape in (
+        ({"temperature": TEMPERATURES}, (7, 4, 3)),
+        ({"temperature": TEMPERATURES, "policy": uniform(mdp)}, (7, 4, 3)),
+        ({"temperature": 0.5, "policy": uniform(mdp).expand(2, 4, 3)}, (2, 4, 3)),
+        ({"temperature": 0.5, "project": partial(floored_policy, floor=floors)}, (3, 4, 3)),
+        ({"temperature": several, "project": partial(floored_policy, floor=floors)}, (2, 3, 4, 3)),
+    ):
+        for found in soft_policy_iteration(mdp, **arguments):
+            assert found.policy.shape == found.q.shape == shape
+
+
+# Soft values: slopes
+
+
+def test_the_slope_of_q_is_that_of_finite_differences_and_finite_where_the_policy_is_zero() -> None:
+    for discount in (0.5, 1.0):
+        mdp = with_discount(three_states(), discount)
+        logits = random_q(0, mdp, scale=1.0).requires_grad_()
+        alpha = torch.tensor([0.5], dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda x, a, mdp=mdp: policy_q(mdp, x.softmax(-1), a), (logits, alpha))
+        assert torch.autograd.gradcheck(lambda x, mdp=mdp: policy_q(mdp, x.softmax(-1)), (logits,))
+        corner = logits.detach().clone()
+        corner[0, 1], corner[2, 0] = 800.0, -800.0  # two policies of 0 and 1
+        corner.requires_grad_()
+        for temperature in (0.0, 0.5):
+            (slope,) = torch.autograd.grad(policy_q(mdp, corner.softmax(-1), temperature).sum(), corner)
+            assert slope.isfinite().all()
+            assert not slope[[0, 2]].any()
+            # the middle state is one of many: its slope is that of a policy beside which there are no zeros
+            middle = corner.detach()[1].clone().requires_grad_()
+
+            def value(row: Tensor, mdp: FiniteMDP = mdp, temperature: float = temperature) -> Tensor:
+                rest = torch.tensor([[0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
+                return policy_q(mdp, torch.stack([rest[0], row.softmax(-1), rest[1]]), temperature).sum()
+
+            assert torch.autograd.gradcheck(value, middle)
+            assert torch.allclose(slope[1], torch.autograd.grad(value(middle), middle)[0], rtol=1e-12)
+            assert slope[1].abs().min() > 1e-3
 
 
 # Soft values without a discount
@@ -955,6 +1122,53 @@ def test_without_a_discount_an_end_that_is_not_certain_is_refused_and_the_state_
     assert policy_q(mdp, free, temperature).isfinite().all()
 
 
+def test_without_a_discount_every_state_needs_an_end_also_one_that_nobody_visits() -> None:
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 0, 1.0, True)]], [[(1.0, 1, 0.0, False)]]],
+        start_probability=torch.tensor([1.0, 0.0], dtype=torch.float64),
+        discount=1.0,
+        state_labels=("porch", "attic"),
+    )
+    assert mdp.live.tolist() == [True, False]
+    with pytest.raises(ValueError, match="no way leads from state 'attic' to an end"):
+        policy_q(mdp, torch.ones(2, 1, dtype=torch.float64))
+
+
+def hardly_ever_ends(states: int, chance: float) -> FiniteMDP:
+    """Wherever one is, one goes anywhere (how likely, is drawn) or, with this chance, to the end; each step pays 1."""
+    shape = (states, 1, states + 1)
+    weight = torch.from_numpy(np.random.default_rng(states).dirichlet(np.ones(states), size=(states, 1)))
+    probability = torch.cat([weight * (1 - chance), torch.full((states, 1, 1), chance, dtype=torch.float64)], -1)
+    onward = torch.arange(states + 1).clamp(max=states - 1).expand(shape).clone()
+    ends = (torch.arange(states + 1) == states).expand(shape).clone()
+    return FiniteMDP(
+        probability,
+        onward,
+        torch.ones(shape).double(),
+        ends,
+        torch.full((states,), 1 / states, dtype=torch.float64),
+        1.0,
+    )
+
+
+@pytest.mark.parametrize("states", range(1, 7))
+def test_an_end_that_rounding_hides_is_refused_and_no_number_made_up(states: int) -> None:
+    # I − P̃ is singular, or by rounding almost: the sums that come out may even be negative.
+    words = (
+        r"^The end is certain, but takes more steps than floating-point numbers can count\. Take a discount below 1\.$"
+    )
+    certain = torch.ones(states, 1, dtype=torch.float64)
+    for chance in (1e-17, 1e-15, 1e-13):
+        mdp = hardly_ever_ends(states, chance)
+        for temperature in (0.0, 0.5):
+            with pytest.raises(ValueError, match=words):
+                policy_q(mdp, certain.expand(3, states, 1), temperature)
+        assert policy_q(with_discount(mdp, 0.999), certain).flatten().tolist() == [pytest.approx(1000)] * states
+    for chance in (1e-3, 1e-6, 1e-9):
+        q = policy_q(hardly_ever_ends(states, chance), certain)
+        assert q.flatten().tolist() == [pytest.approx(1 / chance, rel=1e-6)] * states
+
+
 # The border of temperatures
 
 TEMPERED: dict[str, tuple[Callable[[Any], Any], str]] = {
@@ -973,10 +1187,11 @@ def test_a_temperature_out_of_range_is_refused_at_the_call(name: str, temperatur
     function, limit = TEMPERED[name]
     sign = "positive" if limit else "non-negative"
     end = rf" The limit of a vanishing temperature is {limit}\.$" if limit else "$"
-    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is {temperature}\.{end}"):
+    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is {temperature:g}\.{end}"):
         function(temperature)
     several = torch.tensor([[1.0], [temperature]], dtype=torch.float64)
-    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is \[\[1.0\], .*\]\]\.{end}"):
+    words = rf"^temperature must be {sign} and finite, but is {temperature:g} at \[1, 0\]\.{end}"
+    with pytest.raises(ValueError, match=words):
         function(several)
 
 
@@ -1002,6 +1217,7 @@ def test_a_temperature_of_zero_is_refused_where_it_is_a_limit(name: str) -> None
         (torch.ones(2, 1, dtype=torch.int64), TypeError, "tensor of torch.float64, but is one of torch.int64"),
         (torch.ones(3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(3,\)"),
         (torch.ones(2, 3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(2, 3\)"),
+        (torch.ones(0, 1).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(0, 1\)"),
     ],
 )
 def test_a_temperature_of_another_kind_is_refused_at_the_call(
@@ -1014,20 +1230,181 @@ def test_a_temperature_of_another_kind_is_refused_at_the_call(
 def test_policies_and_temperatures_that_do_not_match_are_refused() -> None:
     mdp = three_states()
     policies, alphas = uniform(mdp).expand(2, 3, 2), torch.ones(4, 1, dtype=torch.float64)
-    words = r"policy and temperature must agree in front of states and actions, but have \(2,\) and \(4,\)"
-    for function in (policy_q, policy_evaluation):
-        with pytest.raises(ValueError, match=words):
-            function(mdp, policies, alphas)
+    words = r"^temperature and policy must agree in front of states and actions, but have \(4,\) and \(2,\) there\.$"
     with pytest.raises(ValueError, match=words):
-        next(soft_policy_iteration(mdp, alphas, policy=policies))
+        policy_q(mdp, policies, alphas)
+    with pytest.raises(ValueError, match=words):
+        soft_policy_iteration(mdp, alphas, policy=policies)
+    words = r"^temperature and policy and start must agree .*, but have \(4,\) and \(2,\) and \(2,\) there\.$"
+    with pytest.raises(ValueError, match=words):
+        policy_evaluation(mdp, policies, alphas)
 
 
-def test_a_soft_start_of_another_shape_is_refused() -> None:
+def test_a_start_is_shared_by_all_or_given_to_each() -> None:
+    mdp = random_mdp(0, 5, 4, 3, 0.9)
+    start, policy = random_q(0, mdp, scale=100), random_policy(0, mdp)
+    first = next(soft_value_iteration(mdp, TEMPERATURES, start=start)).q
+    for q, temperature in zip(first, TEMPERATURES.flatten().tolist(), strict=True):
+        assert torch.allclose(q, plain_backup(mdp, soft_value(start, temperature)))
+    for begin in (
+        partial(soft_value_iteration, mdp, TEMPERATURES),
+        partial(policy_evaluation, mdp, policy, TEMPERATURES),
+        partial(policy_evaluation, mdp, policy.expand(7, 5, 4), 0.5),
+        partial(policy_evaluation, mdp, policy.expand(7, 5, 4)),
+    ):
+        shared = next(begin(start=start))
+        assert shared.q.shape == (7, 5, 4)
+        for each in (start.expand(1, 5, 4), start.expand(7, 5, 4)):
+            again = next(begin(start=each))
+            assert torch.equal(again.q, shared.q)
+            assert again.residual == shared.residual
+        with pytest.raises(ValueError, match=r"start must agree in front of .* \(2,\) there"):
+            begin(start=start.expand(2, 5, 4))
+        with pytest.raises(TypeError, match=r"start must be a tensor of torch.float64"):
+            begin(start=start.float())
+        with pytest.raises(ValueError, match=r"start must have the shape \(\.\.\., 5, 4\), but has \(4, 5\)"):
+            begin(start=start.mT)
+
+
+@every_tempered_function
+def test_changing_a_temperature_after_the_call_changes_nothing(name: str) -> None:
+    if name in ("soft_optimal_q", "policy_q"):
+        return  # which are done with it
+    own = torch.tensor([[0.5], [2.0]], dtype=torch.float64)
+    begun, calm = TEMPERED[name][0](own), TEMPERED[name][0](own.clone())
+    own.fill_(1e3)
+    for disturbed, quiet in zip(islice(begun, 3), islice(calm, 3), strict=True):
+        assert torch.equal(disturbed.q, quiet.q)
+
+
+def test_a_first_policy_that_is_none_is_refused_at_the_call() -> None:
     mdp = three_states()
-    with pytest.raises(ValueError, match=r"rank of the value, 1 for q of shape \(3, 2\), but has the shape \(4, 1\)"):
-        next(soft_value_iteration(mdp, torch.ones(4, 1).double(), start=uniform(mdp)))
-    with pytest.raises(ValueError, match=r"next_value must turn \(1, 3, 2\) into \(1, 3\) .* returned \(4, 3\)"):
-        next(soft_value_iteration(mdp, torch.ones(4, 1).double(), start=uniform(mdp).unsqueeze(0)))
+    with pytest.raises(ValueError, match="policy must be non-negative and sum to 1"):
+        soft_policy_iteration(mdp, 0.5, policy=2 * uniform(mdp))
+    with pytest.raises(ValueError, match="what project returns must be non-negative and sum to 1"):
+        deque(soft_policy_iteration(mdp, 0.5, policy=uniform(mdp), project=lambda policy: 2 * policy), maxlen=0)
+
+
+def test_a_projection_that_ends_below_where_it_began_is_no_projection() -> None:
+    mdp = random_mdp(0, 3, 3, 2, 0.9)
+
+    def worst(policy: Tensor) -> Tensor:
+        return torch.nn.functional.one_hot(policy.argmin(-1), 3).double()
+
+    words = r"^project lowers V in state '\d': either it is no projection state by state, or the first policy is not"
+    with pytest.raises(ValueError, match=words):
+        deque(islice(soft_policy_iteration(mdp, 0.5, project=worst), 100), maxlen=0)
+
+
+RETURNED: dict[str, tuple[Callable[[Tensor], Any], type[Exception], str]] = {
+    "zeros": (torch.zeros_like, ValueError, r"must be non-negative and sum to 1 .* 'hut' it is \[0.0, 0.0\]"),
+    "halves": (
+        lambda policy: policy / 2,
+        ValueError,
+        "must be non-negative and sum to 1 in every state, but in state 'hut'",
+    ),
+    "log-probabilities": (
+        Tensor.log,
+        ValueError,
+        "must be non-negative and sum to 1 in every state, but in state 'hut'",
+    ),
+    "too few states": (
+        lambda policy: policy[..., :2, :],
+        ValueError,
+        r"must have the shape \(\.\.\., 3, 2\), but has \(2, 2\)",
+    ),
+    "an axis more": (
+        lambda policy: policy.unsqueeze(0),
+        ValueError,
+        r"must have the shape \((1, )?3, 2\), but has \(1, ",
+    ),
+    "four of them": (
+        lambda policy: policy.expand(4, *policy.shape),
+        ValueError,
+        r"must have the shape \((4, )?3, 2\), but has \(4, ",
+    ),
+    "NaN": (lambda policy: policy * math.nan, ValueError, r"must be non-negative .* 'hut' it is \[nan, nan\]"),
+    "float32": (Tensor.float, TypeError, "must be a tensor of torch.float64, but is one of torch.float32"),
+    "None": (lambda _: None, TypeError, "must be a tensor of torch.float64, but is a NoneType"),
+}
+
+
+@pytest.mark.parametrize("name", RETURNED)
+def test_what_project_returns_is_called_so_when_it_is_no_policy(name: str) -> None:
+    wrong, error, words = RETURNED[name]
+    mdp = three_states()
+    calls = 0
+
+    def later(policy: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return policy if calls < 3 else wrong(policy)
+
+    for arguments in ({"project": wrong}, {"project": wrong, "policy": uniform(mdp)}, {"project": later}):
+        with pytest.raises(error, match=f"^what project returns {words}"):
+            deque(islice(soft_policy_iteration(mdp, 0.5, **arguments), 50), maxlen=0)
+    assert calls == 3
+
+
+def test_one_policy_for_several_temperatures_must_be_given_to_each_by_project() -> None:
+    mdp = three_states()
+    words = r"^what project returns must have the shape \(7, 3, 2\), but has \(3, 2\)\.$"
+    with pytest.raises(ValueError, match=words):
+        next(soft_policy_iteration(mdp, TEMPERATURES, project=lambda _: uniform(mdp)))
+
+
+def test_a_first_policy_outside_the_family_is_refused_as_soon_as_it_costs() -> None:
+    # From the best of all policies every policy of a family is a step down; from one of its own there is none.
+    for seed in range(5):
+        mdp = random_mdp(seed, 4, 3, 3, 0.9)
+        project = partial(floored_policy, floor=0.25)
+        *_, best = soft_policy_iteration(mdp, 0.1)
+        begun = soft_policy_iteration(mdp, 0.1, policy=best.policy, project=project)
+        assert torch.equal(next(begun).policy, best.policy)
+        with pytest.raises(
+            ValueError, match=r"^project lowers V in state '\d': .* or the first policy is not of the family"
+        ):
+            next(begun)
+        *_, own = soft_policy_iteration(mdp, 0.1, project=project)
+        *_, again = soft_policy_iteration(mdp, 0.1, policy=own.policy, project=project)
+        assert distance(again.policy, own.policy) < 1e-12
+
+
+def test_the_state_in_which_v_falls_is_named() -> None:
+    mdp = three_states()
+
+    def worse_at_the_peak(policy: Tensor) -> Tensor:
+        return torch.stack([*policy[:2], policy[2].flip(0)])
+
+    begun = soft_policy_iteration(
+        mdp, 0.5, policy=boltzmann_policy(soft_optimal_q(mdp, 0.5), 0.5), project=worse_at_the_peak
+    )
+    with pytest.raises(ValueError, match=r"^project lowers V in state 'peak'"):
+        deque(begun, maxlen=0)
+
+
+@pytest.mark.parametrize("excess", [9e-10, -9e-10])
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("discount", [0.0, 0.9])
+def test_a_policy_that_sums_to_one_only_nearly_is_no_step_down(excess: float, scale: float, discount: float) -> None:
+    for seed, actions in product(range(3), (1, 2, 4)):
+        mdp = with_discount(random_mdp(seed, 4, actions, 3, 0.9), discount, scale)
+        for temperature in (0.1, 10.0):
+            *_, best = soft_policy_iteration(mdp, temperature)
+            *_, again = soft_policy_iteration(mdp, temperature, policy=best.policy * (1 + excess))
+            assert distance(again.q, best.q) <= 1e-10 * (scale + temperature)
+
+
+def test_values_too_large_for_a_number_are_said_to_be() -> None:
+    mdp = random_mdp(0, 5, 3, 4, 0.9)
+    words = r"^The values are not finite: temperature or rewards are too large for floating-point numbers\.$"
+    for begun in (
+        soft_policy_iteration(mdp, 1.7e308),
+        soft_policy_iteration(mdp, torch.tensor([[1.0], [1.7e308]], dtype=torch.float64)),
+        soft_policy_iteration(without_ends(with_discount(mdp, 0.9999, 1e307)), 1.0),
+    ):
+        with pytest.raises(ValueError, match=words):
+            next(begun)
 
 
 # The border
@@ -1072,7 +1449,6 @@ def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], wo
         policy_evaluation,
         lambda mdp, policy: next(policy_iteration(mdp, policy=policy)),
         lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, policy=policy)),
-        lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, project=lambda _: policy)),
     ):
         with pytest.raises(error, match=words):
             evaluate(three_states(), policy)
@@ -1112,6 +1488,38 @@ def test_a_value_that_is_not_zero_at_zero_still_contracts(discount: float, tempe
     *_, last = sweeps(mdp, lambda q: temperature * (q / temperature).logsumexp(-1), tolerance=1e-9)
     again = expected_target(mdp, temperature * (last.q / temperature).logsumexp(-1))
     assert distance(again, last.q) <= 1e-9
+
+
+def test_however_large_the_bound_the_sweeps_that_it_needs_are_counted() -> None:
+    # One state whose value changes its sign for ever, by 2e300: after the first sweep ⌈log₂(2e300/1e-8)⌉ could do, and ten.
+    mdp = one_state_that_pays(0.0, 0.5)
+    begun = sweeps(mdp, lambda q: -2 * q.amax(-1), start=torch.full((1, 1), 1e300, dtype=torch.float64))
+    with pytest.raises(
+        ValueError, match=rf"The tolerance 1e-08 is out of reach: after {11 + 1025} sweeps the bound still"
+    ):
+        deque(begun, maxlen=0)
+
+
+def test_a_huge_temperature_ends_in_an_answer_or_in_words() -> None:
+    said = Counter()
+    for seed in range(30):
+        mdp = random_mdp(seed, 1 + seed % 6, 1 + seed % 4, 4, 0.3)
+        for begun in (soft_value_iteration(mdp, 1e300), policy_evaluation(mdp, uniform(mdp), 1e300)):
+            try:
+                deque(begun, maxlen=0)
+            except ValueError as error:
+                said[str(error).split(" after ")[0]] += 1
+    assert list(said) == ["The tolerance 1e-08 is out of reach:"]  # rounding of 1e284 keeps some from arriving
+    # the first bound alone is too large for a number
+    slow = with_discount(three_states(), 0.99)
+    *_, last = soft_value_iteration(slow, 1e307)
+    assert torch.allclose(last.q, soft_optimal_q(slow, 1e307), rtol=1e-12)
+
+
+def test_from_however_far_the_sweeps_arrive() -> None:
+    mdp = three_states()
+    *_, last = value_iteration(mdp, start=torch.full((3, 2), 1e300, dtype=torch.float64), tolerance=1e-10)
+    assert distance(last.q, optimal_q(mdp)) < 1.1e-10  # although 1e300/1e-10 is no floating-point number
 
 
 def test_values_that_are_not_finite_are_named() -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
+from itertools import product
 
 import numpy as np
 import pytest
@@ -397,7 +398,8 @@ def test_a_temperature_for_each_run_or_state_has_the_rank_of_the_value(
 @pytest.mark.parametrize("shape", [(3,), (1,), (4,), (3, 3, 1), (1, 1, 1), (3, 3, 4)])
 def test_a_temperature_of_another_rank_is_refused(name: str, shape: tuple[int, ...]) -> None:
     # (3,) is meant for the runs as likely as for the states
-    words = rf"have the rank of the value, 2 for q of shape \(3, 3, 4\), but has the shape \({str(shape)[1:-1]}\)"
+    tables = r"tables of shape \(3, 3, 4\)(, \(3, 4\))?"
+    words = rf"have the rank of the value, 2 for {tables}, but has the shape \({str(shape)[1:-1]}\)"
     with pytest.raises(ValueError, match=words):
         SOFT[name](SQUARE, torch.ones(shape, dtype=torch.float64))
 
@@ -435,8 +437,13 @@ def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
     name: str, limit: str, temperature: float
 ) -> None:
     for bad, shown in (
-        (temperature, f"{float(temperature)}"),
-        (table([1.0], [temperature], [1.0]), rf"\[\[1.0\], \[{float(temperature)}\], \[1.0\]\]"),
+        (temperature, f"{temperature:g}"),
+        (table([1.0], [temperature], [1.0]), rf"{temperature:g} at \[1, 0\]"),
+        (table([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, temperature]), rf"{temperature:g} at \[2, 2\]"),
+        (
+            table([1.0, 1.0, 1.0], [1.0, temperature, -7.0], [-7.0, 1.0, -7.0]),
+            rf"{temperature:g} at \[1, 1\]",
+        ),  # the first
     ):
         with pytest.raises(ValueError, match=rf"^temperature must be positive and finite, but is {shown}\.{limit}"):
             SOFT[name](SQUARE, bad)
@@ -444,9 +451,89 @@ def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
 
 @pytest.mark.parametrize("temperature", [-1e-9, -1.0, math.nan, math.inf])
 def test_a_negative_temperature_of_a_policys_value_is_refused(temperature: float) -> None:
-    for bad in (temperature, table([0.0], [temperature], [1.0])):
-        with pytest.raises(ValueError, match=r"^temperature must be non-negative and finite, but is .*\.$"):
+    for bad, place in ((temperature, ""), (table([0.0], [temperature], [1.0]), r" at \[1, 0\]")):
+        words = rf"^temperature must be non-negative and finite, but is {temperature:g}{place}\.$"
+        with pytest.raises(ValueError, match=words):
             soft_policy_value(SQUARE, POLICY, bad)
+
+
+@every_soft_function
+def test_a_temperature_stands_for_tables_that_broadcast(name: str) -> None:
+    # one Q and several policies, or several Q and one policy: the value has the rank of whichever has more axes
+    alphas = table([0.5], [2.0], [8.0])
+    if name in ("soft_value", "boltzmann_policy"):
+        with pytest.raises(ValueError, match=r"2, but|1 for tables of shape \(3, 4\), but has the shape \(3, 1\)"):
+            SOFT[name](SQUARE[0], alphas)
+        return
+    function = {"soft_policy_value": soft_policy_value, "boltzmann_divergence": boltzmann_divergence}[name]
+    policies = boltzmann_policy(SQUARE, 3.0)
+    found = function(SQUARE[0], policies, alphas)
+    for run in range(3):
+        assert torch.equal(found[run], function(SQUARE[0], policies[run], alphas[run].item()))
+    with pytest.raises(
+        ValueError, match=r"rank of the value, 2 for tables of shape \(3, 4\), \(3, 3, 4\), but .* \(3,\)"
+    ):
+        function(SQUARE[0], policies, alphas.flatten())
+
+
+def test_tables_of_whole_numbers_are_refused() -> None:
+    # α = 0.5 would become 0 in their type
+    whole, policy = SQUARE.long(), POLICY
+    words = "^Values and probabilities must be floating-point numbers, but are of torch.int64"
+    for ask in (
+        lambda: soft_value(whole, 0.5),
+        lambda: boltzmann_policy(whole, 0.5),
+        lambda: soft_policy_value(whole, policy, 0.5),
+        lambda: soft_policy_value(SQUARE, policy.long(), 0.5),
+        lambda: boltzmann_divergence(whole, policy, 0.5),
+        lambda: boltzmann_divergence(SQUARE, policy.long(), 0.5),
+        lambda: floored_policy(policy.long(), 0.1),
+    ):
+        with pytest.raises(TypeError, match=words):
+            ask()
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_no_temperature_is_too_small(kind: torch.dtype) -> None:
+    # Q/α alone would be infinite
+    alpha = torch.finfo(kind).tiny
+    q = torch.tensor([[1e30, 1e30, -1e30], [-1e30, -2e30, -2e30]], dtype=kind)
+    assert torch.equal(soft_value(q, alpha), greedy_value(q))
+    assert boltzmann_policy(q, alpha).tolist() == [[0.5, 0.5, 0], [1, 0, 0]]
+    chosen = torch.tensor([[0.5, 0.5, 0], [1, 0, 0]], dtype=kind)
+    assert boltzmann_divergence(q, chosen, alpha).tolist() == [0, 0]
+
+
+def test_temperatures_below_the_smallest_normal_number_still_are_temperatures() -> None:
+    # 1e-308 and, in float32, 1e-38 have no full set of digits left
+    for q, alpha in (
+        (table(1, 2).flatten(), 1e-308),
+        (table(1e9, 2e9).flatten(), 1e-300),
+        (torch.tensor([1.0, 2.0]), 1e-38),
+        (torch.tensor([1.0, 2.0]), 1e-44),
+    ):
+        assert soft_value(q, alpha).item() == q[1].item()
+        assert boltzmann_policy(q, alpha).tolist() == [0, 1]
+        assert boltzmann_divergence(q, torch.tensor([0.0, 1.0], dtype=q.dtype), alpha).item() == 0
+        assert soft_policy_value(q, torch.tensor([0.5, 0.5], dtype=q.dtype), alpha).item() == 1.5 * q[0].item()
+    half = table(0.5, 0.5).flatten()
+    assert boltzmann_divergence(table(1, 2).flatten(), half, 1e-308).item() == pytest.approx(5e307)
+    with pytest.raises(ValueError, match="temperature must be positive and finite, but is 0"):  # as a float32 it is
+        soft_value(torch.tensor([1.0, 2.0]), 1e-60)
+
+
+@every_soft_function
+def test_a_temperature_given_as_a_number_is_not_asked_for_on_the_device_of_the_table(name: str) -> None:
+    # "meta" knows shapes and no numbers: nothing can be looked at there, as on a GPU nothing should be that is known here.
+    function = globals()[name]
+    meta = torch.zeros(2, 3, 4, device="meta")
+    tables = (meta,) if name in ("soft_value", "boltzmann_policy") else (meta, meta)
+    for temperature in (0.5, torch.tensor(0.5), torch.full((2, 1), 0.5)):
+        found = function(*tables, temperature)
+        assert found.device.type == "meta"
+        assert found.shape == ((2, 3, 4) if name == "boltzmann_policy" else (2, 3))
+    with pytest.raises(ValueError, match="temperature must be"):
+        function(*tables, -0.5)
 
 
 # Gradients
@@ -463,6 +550,13 @@ def test_gradients_of_the_divergence_are_those_of_finite_differences(seed: int, 
         return boltzmann_divergence(q, logits.softmax(-1), alpha)
 
     assert torch.autograd.gradcheck(divergence, (q, logits, alpha))
+    policy = logits.detach().softmax(-1).requires_grad_()  # each probability on its own, although the sum then is not 1
+    for value in (
+        entropy,
+        lambda policy: soft_policy_value(q.detach(), policy, alpha.detach()),
+        lambda policy: boltzmann_divergence(q.detach(), policy, alpha.detach()),
+    ):
+        assert torch.autograd.gradcheck(value, policy)
     # and the two worked out on paper: π (log π − log B − KL) in the logits, (B − π)/α in Q
     in_q, in_logits = torch.autograd.grad(divergence(q, logits, alpha).sum(), (q, logits))
     policy, boltzmann = logits.softmax(-1), boltzmann_policy(q, alpha)
@@ -485,6 +579,56 @@ def test_the_slope_of_the_soft_value_is_the_boltzmann_policy_and_its_entropy(see
     policy = boltzmann_policy(q, alpha)
     assert torch.allclose(in_q, policy, atol=1e-13)
     assert torch.allclose(in_alpha, entropy(policy).sum(-1, keepdim=True), atol=1e-11)
+
+
+def test_gradients_are_finite_where_the_policy_is_zero() -> None:
+    q = table([0, -10, 5], [1, 2, 3])
+    for policy in (table([1, 0, 0], [0, 0.5, 0.5]), boltzmann_policy(q, 1e-3)):
+        for value in (
+            lambda policy: entropy(policy),
+            lambda policy: soft_policy_value(q, policy, 2.0),
+            lambda policy: boltzmann_divergence(q, policy, 2.0),
+        ):
+            leaf = policy.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(value(leaf).sum(), leaf)
+            assert slope.isfinite().all()
+    # in the logits of a policy that has run into a corner nothing is left to be done
+    logits = table([0, -2000, -3000]).requires_grad_()
+    for value in (entropy(logits.softmax(-1)), boltzmann_divergence(q[0], logits.softmax(-1), 2.0)):
+        assert not torch.autograd.grad(value.sum(), logits)[0].any()
+
+
+@FAST
+@given(seed=SEED, temperature=st.sampled_from([0.0, 0.5, 3.0]))
+def test_slopes_of_entropy_and_value_are_those_of_finite_differences(seed: int, temperature: float) -> None:
+    rng = np.random.default_rng(seed)
+    q, logits = (torch.from_numpy(rng.normal(size=(2, 3))).requires_grad_() for _ in range(2))
+    assert torch.autograd.gradcheck(lambda x: entropy(x.softmax(-1)), (logits,))
+    assert torch.autograd.gradcheck(lambda q, x: soft_policy_value(q, x.softmax(-1), temperature), (q, logits))
+    # in the probabilities themselves, −log π − 1 each, and nothing where there is nothing
+    policy = table([0.25, 0.75, 0], [1, 0, 0]).requires_grad_()
+    (slope,) = torch.autograd.grad(entropy(policy).sum(), policy)
+    assert slope[0].tolist() == pytest.approx([math.log(4) - 1, -math.log(0.75) - 1, 0])
+    assert slope[1].tolist() == [-1, 0, 0]
+    (slope,) = torch.autograd.grad(soft_policy_value(q.detach(), policy, 0.0).sum(), policy)
+    assert torch.equal(slope, q.detach())  # without entropy, the value of an action that is never taken counts
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+@pytest.mark.parametrize("temperature", [0.0, 0.5])
+def test_slopes_stay_finite_when_a_network_rules_an_action_out(kind: torch.dtype, temperature: float) -> None:
+    # e^−200 is 0 as a float32, e^−800 as a float64
+    for least in (-200.0, -800.0):
+        logits = torch.tensor([[0.0, least], [least, 0.0], [0.0, 1.0]], dtype=kind, requires_grad=True)
+        q = torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.0, 2.0]], dtype=kind, requires_grad=True)
+        policy = logits.softmax(-1)
+        values = [entropy(policy), soft_policy_value(q, policy, temperature)]
+        values += [boltzmann_divergence(q, policy, temperature)] if temperature else []
+        for value in values:
+            slopes = torch.autograd.grad(value.sum(), (logits, q), allow_unused=True, retain_graph=True)
+            assert all(slope is None or slope.isfinite().all() for slope in slopes)
+            assert slopes[0][:2].abs().max() < 1e-30  # in a corner nothing is left to be done
+            assert slopes[0][2].abs().min() > 1e-3
 
 
 # Policies with floors
@@ -513,6 +657,105 @@ def test_floors_that_leave_nothing_are_the_policy() -> None:
     for actions in range(1, 50):
         even = torch.full((actions,), 1 / actions, dtype=torch.float64)
         assert torch.allclose(floored_policy(even, 1 / actions), even)
+
+
+def test_floors_that_sum_to_one_up_to_rounding_leave_no_gap_where_the_policy_is_zero() -> None:
+    # 0.05 + 0.05 + 0.1 + 0.8 is 1.0000000000000002 in floating point, and the first action has nothing to be scaled.
+    boltzmann = table(0, 0.25, 0.25, 0.25, 0.25)
+    for floor in (table(0, 0.05, 0.05, 0.1, 0.8), table(0, 0.05, 0.2, 0.1, 0.65), table(0, 0.25, 0.25, 0.25, 0.25)):
+        assert torch.allclose(floored_policy(boltzmann, floor), floor, atol=1e-15)
+    rng = np.random.default_rng(0)
+    for least in [0.0] * 300 + [1e-18] * 300:
+        floor, boltzmann = torch.from_numpy(rng.dirichlet(np.ones(5), size=2) * ([0] + [1] * 4))
+        boltzmann[0] = least
+        floor, boltzmann = floor / floor.sum(), boltzmann / boltzmann.sum()
+        assert torch.allclose(floored_policy(boltzmann, floor), floor, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float32])
+def test_the_uniform_policy_is_the_only_one_with_as_high_floors_whatever_the_number_of_actions(
+    kind: torch.dtype,
+) -> None:
+    for actions in range(1, 60):
+        boltzmann = torch.arange(actions, dtype=kind).softmax(-1)
+        found = floored_policy(boltzmann, 1 / actions)  # in float32 thirteen thirteenths sum to more than 1
+        assert found.dtype == kind
+        assert torch.allclose(found, torch.full((actions,), 1 / actions, dtype=kind), rtol=1e-5)
+
+
+def test_many_floors_of_one_policy_are_one_call() -> None:
+    boltzmann = boltzmann_policy(Q[0], 2.0)
+    floor = table([[0.0]], [[0.1]], [[0.25]])
+    found = floored_policy(boltzmann, floor)
+    assert found.shape == (3, 3, 4)
+    for each, least in zip(found, (0.0, 0.1, 0.25), strict=True):
+        assert torch.equal(each, floored_policy(boltzmann, least))
+
+
+def sparse(rng: np.random.Generator, actions: int) -> np.ndarray:
+    """Probabilities of every size, some of them 0."""
+    weight = rng.dirichlet(np.full(actions, 10.0 ** rng.integers(-3, 2))) * (rng.random(actions) < 0.6)
+    weight[rng.integers(actions)] += weight.sum() == 0
+    return weight / weight.sum()
+
+
+@FAST
+@given(seed=SEED)
+def test_whatever_is_zero_and_whatever_the_floors_leave_the_probabilities_are_right(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for actions in range(1, 8):
+        boltzmann, floor = sparse(rng, actions), sparse(rng, actions)  # floors that sum to 1, up to rounding
+        nearly = np.where(boltzmann == 0, 10.0 ** -rng.integers(10, 320), boltzmann)  # as good as 0
+        for share, least in product(
+            (boltzmann, nearly), (floor, floor * rng.random(), floor * (1 - 10.0 ** -rng.integers(8, 17)))
+        ):
+            found = floored_policy(torch.from_numpy(share), torch.from_numpy(least)).numpy()
+            assert abs(found.sum() - 1) < 1e-12  # no NaN either
+            assert (found >= least).all()
+            free = found > least + 1e-9
+            scale = found[free] / share[free]
+            assert np.allclose(scale, scale[:1], rtol=1e-6)
+            if least is floor:
+                assert np.abs(found - floor).max() < 1e-12
+
+
+def test_floors_for_each_action_meet_policies_of_every_shape() -> None:
+    policies = boltzmann_policy(Q, 2.0)  # (2, 3, 4): runs, states, actions
+    each, state, run = table(0.1, 0.2, 0, 0.3), table([0], [0.1], [0.25]), table([[0.05]], [[0.2]])
+    several = table([[[0.1, 0.2, 0, 0.3]]], [[[0, 0, 0.5, 0]]], [[[0.25] * 4]])  # (3, 1, 1, 4)
+    for policy, floor in (
+        (policies[0, 0], each),
+        (policies[0, 0], each.expand(2, 3, 4)),
+        (policies[0], run * state),
+        (policies, several),
+        (policies[:1], run + each.view(1, 1, 4) / 4),
+    ):
+        found = floored_policy(policy, floor)
+        wide, least = torch.broadcast_tensors(policy, floor)
+        assert found.shape == wide.shape
+        rows = zip(*(t.reshape(-1, 4) for t in (found, wide, least)), strict=True)
+        for row, alone, bound in rows:
+            assert torch.equal(row, floored_policy(alone, bound))
+            assert row.sum().item() == pytest.approx(1, rel=1e-14)
+
+
+def test_thirds_in_float32_are_thirds_there_and_more_than_one_elsewhere() -> None:
+    thirds = torch.full((3,), 1 / 3)
+    for policy in (thirds, torch.tensor([1.0, 0, 0]), torch.tensor([0.5, 0.3, 0.2])):
+        for floor in (thirds, 1 / 3):
+            assert torch.allclose(floored_policy(policy, floor), thirds, rtol=1e-6)
+    # a third in float32 is 0.333333343, and a policy in float64 would sum to 1.00000003
+    words = "its sum reaches 1.00000003 and its least entry is 0.333333343"
+    with pytest.raises(ValueError, match=words):
+        floored_policy(thirds.double() / thirds.double().sum(), thirds)
+    with pytest.raises(ValueError, match=r"its sum reaches 1\.0001"):
+        floored_policy(thirds, torch.tensor([0.3334, 0.3334, 0.3333]))
+
+
+def test_floors_that_do_not_broadcast_are_refused() -> None:
+    words = r"^floor must be a number or broadcast with the policy, \(3, 4\), but has \(3,\)\.$"
+    with pytest.raises(ValueError, match=words):
+        floored_policy(POLICY, table(0.1, 0.1, 0.1))
 
 
 def test_without_a_floor_the_policy_stays_as_it_is_and_actions_without_one_may_keep_nothing() -> None:
@@ -602,6 +845,7 @@ def test_floors_broadcast_over_runs_states_and_actions() -> None:
         (table(0.5, 0.3, 0.3, 0), "its sum reaches 1.1 and its least entry is 0"),
         (table(0.5, -0.3, 0.3, 0), "its sum reaches 0.5 and its least entry is -0.3"),
         (table([0.1], [0.1], [0.3]), "its sum reaches 1.2 and its least entry is 0.1"),
+        (table(0.25, 0.25, 0.25, 0.25 + 1e-6), "its sum reaches 1.000001 and its least entry is 0.25"),
         (math.nan, "its sum reaches nan and its least entry is nan"),
     ],
 )

@@ -8,11 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, mdps, plain_chain, random_policy, three_states
+from oracles import FAST, mdps, plain_chain, random_mdp, random_policy, three_states
 from torch import Tensor
 
 from sac_tutorial.mdp import FiniteMDP, Outcome
-from sac_tutorial.policy_chain import check_end, check_policy, check_table, policy_chain, reachable
+from sac_tutorial.policy_chain import check_end, check_policy, check_table, discounted_sum, policy_chain, reachable
 
 SEED = st.integers(0, 2**32 - 1)
 
@@ -105,10 +105,14 @@ def ways() -> FiniteMDP:
 EVEN = torch.full((4, 2), 0.5, dtype=torch.float64)
 
 
+def ask_for_ends(policy: Tensor, asked: Tensor) -> None:
+    check_end(ways(), policy, policy_chain(ways(), policy), asked)
+
+
 def test_an_end_is_certain_where_each_of_the_states_has_a_way_to_one() -> None:
-    check_end(ways(), EVEN, states(4, 0, 1, 2))
-    check_end(ways(), table([0, 1], [1, 0], [0.001, 0.999], [1, 0]), states(4, 0, 1, 2))
-    check_end(ways(), EVEN, states(4))
+    ask_for_ends(EVEN, states(4, 0, 1, 2))
+    ask_for_ends(table([0, 1], [1, 0], [0.001, 0.999], [1, 0]), states(4, 0, 1, 2))
+    ask_for_ends(EVEN, states(4))
 
 
 @pytest.mark.parametrize(
@@ -124,14 +128,61 @@ def test_an_end_is_certain_where_each_of_the_states_has_a_way_to_one() -> None:
 def test_a_state_without_a_way_to_an_end_is_named(policy: Tensor, asked: tuple[int, ...], label: str) -> None:
     words = f"^With a discount of 1 the end must be certain, .* no way leads from state '{label}' to an end. Take a discount"
     with pytest.raises(ValueError, match=words):
-        check_end(ways(), policy, states(4, *asked))
+        ask_for_ends(policy, states(4, *asked))
     with pytest.raises(ValueError, match=words):  # among several policies, and states of their own
-        check_end(ways(), torch.stack([EVEN, policy]), torch.stack([states(4, 0), states(4, *asked)]))
+        ask_for_ends(torch.stack([EVEN, policy]), torch.stack([states(4, 0), states(4, *asked)]))
 
 
 def test_each_policy_is_asked_about_its_own_states() -> None:
     circling = table([1, 0], [1, 0], [1, 0], [1, 0])
-    check_end(ways(), torch.stack([EVEN, circling]), torch.stack([states(4, 0, 1, 2), states(4, 2)]))
+    ask_for_ends(torch.stack([EVEN, circling]), torch.stack([states(4, 0, 1, 2), states(4, 2)]))
+
+
+# Sums along the chain
+
+
+def test_what_adds_up_along_the_chain_by_hand() -> None:
+    # two states that swap with a chance of a half, γ = 1/2: x = b + (1/4) of the other's
+    mdp = random_mdp(0, 2, 1, 1, 0.5)
+    chain = table([0, 0.5], [0.5, 0])
+    assert discounted_sum(mdp, chain, table(15, 0)).tolist() == pytest.approx([16, 4], rel=1e-15)
+    one_way = table([0, 1], [0, 0])
+    assert discounted_sum(mdp, one_way, table(0, 8)).tolist() == [4, 8]
+    assert discounted_sum(mdp, one_way.mT, table(0, 8)).tolist() == [0, 8]
+    assert discounted_sum(mdp, one_way, table([0, 8], [2, 0])).tolist() == [[4, 8], [2, 0]]
+    assert discounted_sum(mdp, torch.stack([one_way, one_way.mT]), table([0, 8], [8, 0])).tolist() == [[4, 8], [8, 4]]
+
+
+def test_an_end_too_far_away_to_count_the_steps_is_said_to_be() -> None:
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 0, 1.0, True)], [(1.0, 0, 1.0, False)]]], start_probability=table(1), discount=1.0
+    )
+    policy = table([1e-20, 1])
+    ask = (
+        r"^The end is certain, but takes more steps than floating-point numbers can count\. Take a discount below 1\.$"
+    )
+    with pytest.raises(ValueError, match=ask):
+        discounted_sum(mdp, policy_chain(mdp, policy), table(1))
+
+
+def test_one_sum_too_long_to_count_among_several_is_refused_and_a_discount_makes_it_short() -> None:
+    # Between two places to and fro, and out with a small chance: 1/chance steps. Their rows may be rounded either way.
+    undiscounted, discounted = random_mdp(0, 2, 1, 1, 1.0), random_mdp(0, 2, 1, 1, 0.75)
+    ones = torch.ones(2, dtype=torch.float64)
+
+    def to_and_fro(chance: float) -> Tensor:
+        return table([0, 1 - chance], [1 - chance, 0])
+
+    words = "takes more steps than floating-point numbers can count"
+    for chance in (0.0, -1e-16, 1e-16, -1e-15, 1e-15, 1e-13):
+        for chain in (to_and_fro(chance), torch.stack([to_and_fro(0.5), to_and_fro(chance)])):
+            with pytest.raises(ValueError, match=words):
+                discounted_sum(undiscounted, chain, ones.expand(chain.shape[:-1]))
+        assert discounted_sum(discounted, to_and_fro(chance), ones).tolist() == pytest.approx([4, 4])
+    for chance in (0.5, 1e-6, 1e-10):
+        for per_step in (ones, -3 * ones, 0 * ones):  # what is summed may have any sign
+            found = discounted_sum(undiscounted, to_and_fro(chance), per_step)
+            assert found.tolist() == pytest.approx((per_step / chance).tolist(), rel=1e-5)
 
 
 # The border
@@ -163,6 +214,8 @@ def test_what_is_no_policy_is_refused(wrong: Any, error: type[Exception], words:
     for ask in (check_policy, policy_chain):
         with pytest.raises(error, match=words):
             ask(ways(), wrong)
+    with pytest.raises(error, match=words.replace("policy must", "what project returns must")):
+        check_policy(ways(), wrong, "what project returns")
 
 
 def test_a_policy_may_have_zeros_and_rounding() -> None:

@@ -157,6 +157,17 @@ def test_a_cold_draw_is_greedy_and_shares_ties_evenly_and_a_hot_one_is_uniform()
     assert chisquare(draws(row.expand(30_000, -1), hot, no).bincount(minlength=4).tolist()).pvalue > 1e-6
 
 
+def test_a_draw_at_a_temperature_too_small_to_divide_by_is_greedy() -> None:
+    # Q/α is infinite for both actions
+    row, no = torch.tensor([1e9, 2e9], dtype=torch.float64), torch.tensor([[0.0]])
+    for alpha in (1e-300, 1e-308):
+        assert draws(row.expand(1_000, -1), torch.tensor([[alpha]], dtype=torch.float64), no).tolist() == [1] * 1_000
+    ties = torch.tensor([2e9, 1e9, 2e9], dtype=torch.float64)
+    counts = draws(ties.expand(10_000, -1), torch.tensor([[1e-300]], dtype=torch.float64), no).bincount(minlength=3)
+    assert counts[1] == 0
+    assert chisquare(counts[[0, 2]].tolist()).pvalue > 1e-6
+
+
 def test_runs_draw_their_boltzmann_actions_independently() -> None:
     # 1 to 3 in both runs: pairs have the products, and one draw says nothing of the next
     row = torch.tensor([[0.0, math.log(3)]], dtype=torch.float64).expand(2, -1)
@@ -579,6 +590,12 @@ def test_without_chance_soft_q_learning_finds_the_soft_answer_of_every_temperatu
     assert (answer[3:] - optimal_q(mdp)).abs().amax((1, 2)).min() > 100
 
 
+def test_at_a_temperature_too_small_to_divide_by_soft_q_learning_finds_the_optimal_q() -> None:
+    mdp = certain()
+    q = last(learn("soft_q_learning", mdp, steps=4_000, step_size=constant_step(1.0), epsilon=1.0, temperature=1e-300))
+    assert (q - optimal_q(mdp)).abs().max() < 1e-8
+
+
 @pytest.mark.parametrize("exploring", [True, False], ids=["uniform transitions", "acting"])
 @every_learner
 def test_with_chance_every_learner_finds_its_own_answer(name: str, exploring: bool) -> None:
@@ -670,10 +687,10 @@ def test_bad_arguments_are_refused_at_the_first_step(
 @pytest.mark.parametrize(
     ("temperature", "error", "words"),
     [
-        (0, ValueError, r"must be positive and finite, but is \[0.0\]\. The limit of a vanishing .* is q_learning\.$"),
-        (-1.0, ValueError, r"temperature must be positive and finite, but is \[-1.0\]"),
-        (math.nan, ValueError, r"temperature must be positive and finite, but is \[nan\]"),
-        (math.inf, ValueError, r"temperature must be positive and finite, but is \[inf\]"),
+        (0, ValueError, r"^temperature must be positive and finite, but is 0 at \[0\]\. The limit"),
+        (-1.0, ValueError, r"temperature must be positive and finite, but is -1 at \[0\]\."),
+        (math.nan, ValueError, r"temperature must be positive and finite, but is nan"),
+        (math.inf, ValueError, r"temperature must be positive and finite, but is inf"),
         ("warm", TypeError, "temperature must be a number, but is 'warm'"),
         (None, TypeError, "temperature must be a number, but is None"),
         (
@@ -686,7 +703,7 @@ def test_bad_arguments_are_refused_at_the_first_step(
         (
             torch.tensor([1.0, 2, 0, 4, 5]),
             ValueError,
-            r"positive and finite, but is \[1.0, 2.0, 0.0, 4.0, 5.0\]\. The limit",
+            r"positive and finite, but is 0 at \[2\]\. The limit",
         ),
         (torch.tensor([1.0, 2, math.nan, 4, 5]), ValueError, "positive and finite, .*nan"),
         (torch.tensor([1.0, 2, math.inf, 4, 5]), ValueError, "positive and finite, .*inf"),

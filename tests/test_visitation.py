@@ -185,6 +185,28 @@ def test_states_without_an_end_matter_only_where_the_policy_goes() -> None:
             function(mdp, torch.stack([policy, wanders]))
 
 
+@pytest.mark.parametrize("places", [1, 2, 3, 5])
+def test_an_end_that_rounding_hides_is_refused_and_no_number_made_up(places: int) -> None:
+    # From each place to any, as often as not to one more than to another, and once in a very long time to the end.
+    weight = np.random.default_rng(places).dirichlet(np.ones(places), size=places).tolist()
+
+    def mdp(chance: float) -> FiniteMDP:
+        rows = [
+            [[*(((1 - chance) * p, to, 1.0, False) for to, p in enumerate(row)), (chance, 0, 1.0, True)]]
+            for row in weight
+        ]
+        return FiniteMDP.from_outcomes(rows, start_probability=table(1, *[0] * (places - 1)), discount=1.0)
+
+    only = torch.ones(places, 1, dtype=torch.float64)
+    for chance in (1e-17, 1e-14):
+        for function in (visits, state_distribution, expected_return, expected_entropy):
+            with pytest.raises(
+                ValueError, match=r"The end is certain, but takes more steps than .* Take a discount below 1"
+            ):
+                function(mdp(chance), only)
+    assert visits(mdp(1e-10), only).sum().item() == pytest.approx(1e10, rel=1e-4)
+
+
 def test_a_start_without_an_end_is_refused() -> None:
     mdp = walk(5, 5)
     with pytest.raises(ValueError, match="no way leads from state 'beside' to an end"):
