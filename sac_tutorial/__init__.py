@@ -16,6 +16,10 @@ networks, schedule    networks with a run axis, their gradient step, their targe
 replay, empirical     the replay buffer, and the exact answer of what it holds
 training              the one off-policy loop, and evaluation
 dqn                   DQN and double DQN
+policy_gradient       the exact policy gradient of a FiniteMDP, and its estimates from play
+policies              categorical and Gaussian policies made of a network
+actor_critic          REINFORCE and A2C, and the on-policy loop
+ddpg                  DDPG and TD3
 saving                agents in files
 statistics, plotting  what many runs say together, and how it is drawn
 check                 exercises that diagnose, and the verdicts of the lessons

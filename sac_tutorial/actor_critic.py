@@ -40,8 +40,8 @@ class ActorCriticSettings:
         piece: T ≥ 1: so many steps of each environment make one update, and the critic values what follows (A2C). None:
             whole episodes, one of each environment (REINFORCE with the critic as baseline).
         entropy_bonus: β ≥ 0, what the entropy of a visited state adds to the objective, equation (5.14).
-        weigh_time: whether step t of an episode counts γ^t, as the gradient of the discounted return does, equation (5.7).
-            A2C leaves it out.
+        weigh_time: whether step t of an episode counts γ^t, as in the gradient of the discounted return, equation (5.7). A2C
+            leaves it out. The bonus is not weighed, and the loss is a mean over steps, not a sum over episodes.
 
     Raises:
         TypeError: for what is no number.
