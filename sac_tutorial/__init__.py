@@ -18,7 +18,8 @@ training              the one off-policy loop, and evaluation
 dqn                   DQN and double DQN
 policy_gradient       the exact policy gradient of a FiniteMDP, and its estimates from play
 policies              categorical and Gaussian policies made of a network
-actor_critic          REINFORCE and A2C, and the on-policy loop
+actor_critic          REINFORCE and A2C
+on_policy             the on-policy loop
 ddpg                  DDPG and TD3
 saving                agents in files
 statistics, plotting  what many runs say together, and how it is drawn

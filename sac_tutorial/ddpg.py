@@ -59,18 +59,23 @@ class DDPGSettings:
     def __post_init__(self) -> None:
         """Check everything at the border."""
         number_in("discount", self.discount, 0, 1, open_above=True)
-        check_learning_rate(self.actor_learning_rate)
-        check_learning_rate(self.critic_learning_rate)
+        check_learning_rate(self.actor_learning_rate, "actor_learning_rate")
+        check_learning_rate(self.critic_learning_rate, "critic_learning_rate")
         positive_number("polyak", number_in("polyak", self.polyak, 0, 1))
         for name in ("exploration_noise", "target_noise"):
             number_in(name, getattr(self, name), 0, math.inf, open_above=True)
         positive_number("target_noise_clip", self.target_noise_clip)
-        number_in("critics", positive_integer("critics", self.critics), 1, 2)
+        if positive_integer("critics", self.critics) > 2:
+            raise ValueError(f"critics must be 1 or 2, but is {self.critics}.")
         positive_integer("actor_period", self.actor_period)
+        MLP(1, self.hidden, 1)  # refuses widths that are none
 
 
 TD3 = DDPGSettings(critics=2, target_noise=0.2, actor_period=2)
-"""What Fujimoto, van Hoof and Meger (2018) change: twins, noise on the next action, a slower actor."""
+"""What Fujimoto, van Hoof and Meger (2018) change: twins, noise on the next action, a slower actor.
+
+Their first steps are uniformly random; here the untrained actor takes them, with the same noise as later.
+"""
 
 
 class DDPG:
@@ -91,7 +96,8 @@ class DDPG:
         TypeError: for numbered actions, or settings that are none.
         ValueError: for action spaces other than [−1, 1], or observations that are no vectors.
 
-    Source: Lillicrap et al. (2016), algorithm 1; Fujimoto, van Hoof and Meger (2018), algorithm 1.
+    Source: Lillicrap et al. (2016), algorithm 1, with independent noise where they correlate it in time; Fujimoto, van Hoof
+    and Meger (2018), algorithm 1.
     """
 
     def __init__(
@@ -140,7 +146,9 @@ class DDPG:
     # Learning
 
     def update(self, batch: Batch) -> Tensor:
-        """Take one gradient step of the critics, and each `actor_period`-th time one of the actor; return the losses, (R,).
+        """Take one gradient step of the critics, and each `actor_period`-th time one of the actor.
+
+        Returns the losses of the first critic before it, shape (R,).
 
         Equations (5.20) or (5.21) for the target, (3.2) for the critics' loss, (5.19) for the actor's, (3.11) for the copies.
         """

@@ -224,7 +224,7 @@ def _number_of_actions(envs: VectorEnv) -> int:
     if isinstance(space, Box):
         raise TypeError(
             f"DQN takes a maximum over numbered actions, but the action space is {space}: continuous actions need an agent "
-            f"with a policy of its own, such as soft actor-critic."
+            f"with a policy of its own, such as DDPG, or an ActorCritic with a Gaussian policy."
         )
     action_shape(envs)  # refuses what is numbered otherwise
     return int(cast(Discrete, space).n)

@@ -360,23 +360,24 @@ def bootstrapped_return(
     that terminate it is the return of (1.2); with T recorded steps the target of step t is an n-step one with n = T − t.
 
     Args:
-        reward: r, shape (..., T, B): time is the last axis but one.
+        reward: r, shape (..., T, B), T ≥ 1: time is the last axis but one.
         terminated: d, bool, same shape.
         ended: bool, same shape: true where the episode ended, terminated or cut off.
         next_value: V(s′) of the true next states, same shape.
-        discount: γ in [0, 1].
+        discount: γ in [0, 1]; a tensor broadcasts with (..., B).
 
     Returns:
-        The returns, same shape.
+        The returns, same shape, in the wider of the types of `reward` and `next_value`.
 
     Source: Sutton and Barto (2018), equation 7.1; Mnih et al. (2016), algorithm S3.
     """
-    returns, later = torch.empty_like(next_value), next_value[..., -1, :]
+    returns: list[Tensor] = []
+    later = next_value[..., -1, :]
     for t in reversed(range(reward.shape[-2])):
         later = torch.where(ended[..., t, :], next_value[..., t, :], later)
         later = td_target(reward[..., t, :], terminated[..., t, :], later, discount)
-        returns[..., t, :] = later
-    return returns
+        returns.append(later)
+    return torch.stack(returns[::-1], -2)
 
 
 def policy_gradient_loss(log_probability: Tensor, advantage: Tensor) -> Tensor:
@@ -436,7 +437,7 @@ def clipped_noise(action: Tensor, noise: Tensor, clip: float) -> Tensor:
     Returns:
         Same shape, in [−1, 1].
 
-    Source: Fujimoto, van Hoof and Meger (2018), equation 15.
+    Source: Fujimoto, van Hoof and Meger (2018), equation 15; that the action stays in its bounds is their code's.
     """
     return (action + noise.clamp(-clip, clip)).clamp(-1, 1)
 

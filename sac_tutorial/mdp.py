@@ -245,11 +245,11 @@ class FiniteMDP:
 
     @cached_property
     def _boundaries(self) -> Tensor:
-        return _cumulative(self.probability.flatten(0, 1))[:, :-1].contiguous()
+        return cumulative(self.probability.flatten(0, 1))[:, :-1].contiguous()
 
     @cached_property
     def _start_boundaries(self) -> Tensor:
-        return _cumulative(self.start_probability)
+        return cumulative(self.start_probability)
 
     @cached_property
     def _only_start(self) -> int | None:
@@ -373,7 +373,7 @@ class FiniteMDP:
             raise ValueError(f"{path.name}: {error}") from error
 
 
-def _cumulative(probability: Tensor) -> Tensor:
+def cumulative(probability: Tensor) -> Tensor:
     """Running sums over the last axis whose end is exactly 1, so that a draw in [0, 1) always falls inside."""
     running = probability.cumsum(-1)
     possible = (probability > 0).cumsum(-1)

@@ -243,11 +243,11 @@ class Learnable:
         self.steps += 1
 
 
-def check_learning_rate(learning_rate: Schedule) -> None:
+def check_learning_rate(learning_rate: Schedule, name: str = "learning_rate") -> None:
     """Raise a TypeError or ValueError unless the rate begins above 0 and never falls below it."""
     first, last = ends(learning_rate)
-    positive_number("learning_rate", first)
-    number_in("the last learning_rate", last, 0, math.inf, open_above=True)
+    positive_number(name, first)
+    number_in(f"the last {name}", last, 0, math.inf, open_above=True)
 
 
 def frozen_copy(parameters: Sequence[Tensor]) -> Parameters:

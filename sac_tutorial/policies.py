@@ -2,21 +2,22 @@
 
 Like a network, a policy is only a shape: it makes parameters and is a pure function of them.
 
-May import: `equations`, `networks`.
+May import: `equations`, `networks`, `_borders`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from sac_tutorial._borders import finite_number
 from sac_tutorial.equations import entropy, gaussian_entropy, gaussian_log_density, taken_value
 from sac_tutorial.networks import Network, Parameters
 
 
 class Policy(Protocol):
-    """What an actor–critic needs of a policy."""
+    """What an actor–critic needs of a policy; its `repr` says which parameters fit it, and stands in saved files."""
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters with these leading axes."""
@@ -77,7 +78,11 @@ class Gaussian:
     """
 
     network: Network
-    first_log_std: float = 0.0
+    first_log_std: float = field(default=0.0, repr=False)  # a beginning: files of agents don't depend on it
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        finite_number("first_log_std", self.first_log_std)
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters of the network, and log σ of shape (*leading, 1, dimensions) behind them."""

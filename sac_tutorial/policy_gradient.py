@@ -13,7 +13,7 @@ from torch import Tensor
 from sac_tutorial._borders import positive_integer
 from sac_tutorial.dynamic_programming import policy_q
 from sac_tutorial.equations import expected_value
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.mdp import FiniteMDP, cumulative
 from sac_tutorial.policy_chain import check_policy, check_table
 from sac_tutorial.visitation import visits
 
@@ -31,11 +31,17 @@ def exact_policy_gradient(mdp: FiniteMDP, logits: Tensor, temperature: float | T
 
     Raises:
         TypeError: for logits that are no tensor of float64.
-        ValueError: for what `policy_q` and `visits` refuse.
+        ValueError: for logits that are not finite, and for what `policy_q` and `visits` refuse.
 
     Source: Sutton et al. (2000), theorem 1; Agarwal et al. (2021), lemma C.1.
     """
     check_table("logits", logits, mdp)
+    if not logits.isfinite().all():
+        place = (~logits.isfinite()).nonzero()[0, -2:].tolist()
+        raise ValueError(
+            f"logits must be finite, but in state {mdp.state_labels[place[0]]!r} that of action "
+            f"{mdp.action_labels[place[1]]!r} is not."
+        )
     policy = torch.softmax(logits, -1)
     surprise = torch.as_tensor(temperature, dtype=torch.float64).unsqueeze(-1) * torch.log_softmax(logits, -1)
     soft_q = policy_q(mdp, policy, temperature) - surprise
@@ -80,7 +86,7 @@ def play(mdp: FiniteMDP, policy: Tensor, *, runs: int, steps: int, generator: to
         raise ValueError(
             f"policy must have the shape ({mdp.states}, {mdp.actions}), the same for all runs, but has {tuple(policy.shape)}."
         )
-    boundaries = policy.cumsum(-1)[:, :-1]
+    boundaries = cumulative(policy)[:, :-1]
     state, playing = mdp.start(positive_integer("runs", runs), generator), torch.ones(runs, dtype=torch.bool)
     recorded = []
     for _ in range(positive_integer("steps", steps)):
@@ -107,10 +113,18 @@ def score_gradient(played: Played, policy: Tensor, weight: Tensor) -> Tensor:
     Returns:
         One estimate a run, shape (R, S, A).
 
-    Source: Williams (1992), section 4.
+    Raises:
+        TypeError: for weights that are no tensor of float64.
+        ValueError: for weights of another shape.
+
+    Source: Williams (1992), section 5.
     """
+    if weight.dtype != torch.float64:
+        raise TypeError(f"weight must be a tensor of torch.float64, but is one of {weight.dtype}.")
+    if weight.shape != played.playing.shape:  # (R,) and (T,) would broadcast
+        raise ValueError(f"weight must have the shape {tuple(played.playing.shape)}, but has {tuple(weight.shape)}.")
     states, actions = policy.shape
-    weight = (weight * played.playing).T
+    weight = torch.where(played.playing, weight, 0).T
     pair, state = (played.state * actions + played.action).T, played.state.T
     taken = torch.zeros(len(weight), states * actions, dtype=torch.float64).scatter_add_(1, pair, weight)
     visited = torch.zeros(len(weight), states, dtype=torch.float64).scatter_add_(1, state, weight)

@@ -15,7 +15,7 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.vector.utils import batch_space
-from gymnasium.wrappers import FlattenObservation, RescaleAction
+from gymnasium.wrappers import FlattenObservation, RescaleAction, TransformAction
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -39,7 +39,8 @@ def make_envs(
         rescaled, so that every dimension is in [−1, 1].
 
     Raises:
-        TypeError: for `runs` that is no whole number, what is no environment, or observations that are a Dict or Tuple.
+        TypeError: for `runs` that is no whole number, what is no environment, observations that are a Dict or Tuple, or vectors
+            of whole numbers as actions.
         ValueError: for fewer than 1 run, an id that Gymnasium doesn't know, or bounds of an action that are infinite or leave
             nothing between them; the dimension's index is named.
 
@@ -68,8 +69,7 @@ def make_envs(
             env = FlattenObservation(env)
         if isinstance(env.action_space, Box):
             _check_bounds(env.action_space)
-            one = np.ones(env.action_space.shape, dtype=np.float32)
-            env = RescaleAction(env, -one, one)
+            env = _rescaled(env, env.action_space)
         return env
 
     try:
@@ -193,16 +193,26 @@ def vector_length(what: str, shape: tuple[int, ...]) -> int:
     """Return the length of a vector of this shape, or raise a ValueError that says what to do with another one."""
     if len(shape) != 1:
         raise ValueError(
-            f"Each {what} must be a vector for the default networks, but has the shape {shape}: "
-            f"give networks of your own, or put a wrapper of Gymnasium in front that flattens it."
+            f"Each {what} must be a vector for these networks, but has the shape {shape}: "
+            f"put a wrapper of Gymnasium in front that flattens it, or give networks of your own where an agent takes them."
         )
     return shape[0]
 
 
 def within_bounds(envs: VectorEnv, action: NDArray[Any]) -> NDArray[Any]:
-    """A Gaussian has no bounds, an action space has: what is outside is clipped on its way into the environment."""
+    """Return actions, shape (R, *action), clipped to the bounds of the action space; numbered ones as they are.
+
+    A Gaussian has no bounds, an action space has.
+    """
     space = envs.single_action_space
     return np.clip(action, space.low, space.high) if isinstance(space, Box) else action
+
+
+def _rescaled(env: gymnasium.Env[Any, Any], space: Box) -> gymnasium.Env[Any, Any]:
+    """Take actions in [−1, 1]; what rounding puts beside the true bounds is clipped to them."""
+    inside = TransformAction(env, lambda action: np.clip(action, space.low, space.high), space)
+    one = np.ones(space.shape, dtype=np.float32)
+    return RescaleAction(inside, -one, one)
 
 
 def _check_bounds(space: Box) -> None:

@@ -16,10 +16,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from oracles import random_mdp
 from torch import Tensor, nn
 
-from sac_tutorial.actor_critic import ActorCritic, ActorCriticSettings, Piece, Progress, train_on_policy
+from sac_tutorial.actor_critic import ActorCritic, ActorCriticSettings
 from sac_tutorial.dynamic_programming import optimal_q
 from sac_tutorial.mdp import FiniteMDP
 from sac_tutorial.networks import MLP, ConvNet, Learnable
+from sac_tutorial.on_policy import Piece, Progress, train_on_policy
 from sac_tutorial.policies import Categorical, Gaussian, Policy
 from sac_tutorial.schedule import Linear
 from sac_tutorial.training import EnvironmentFailed, evaluate
@@ -554,6 +555,9 @@ def test_vectors_are_clipped_on_their_way_and_learnt_from_as_they_were_drawn() -
     assert all(-2 <= told <= 6 for env in envs.envs for told in env.unwrapped.told)  # type: ignore[attr-defined]
     number = count()
     plain = SyncVectorEnv([lambda: Bounded(next(number))] * RUNS * PLAYERS, autoreset_mode=AutoresetMode.DISABLED)
+    with pytest.raises(ValueError, match="The agent was made for .* but these environments have"):
+        next(train_on_policy(plain, made, updates=1, progress=False))
+    made.action_space = plain.single_action_space
     list(train_on_policy(plain, made, updates=1, progress=False))  # the bounds are the space's, whatever they are
     assert plain.envs[-1].unwrapped.told == [-1.5, -0.75, 0, 0.75, 1.5, 2.25, 3.0]  # type: ignore[attr-defined]
 
@@ -699,7 +703,7 @@ def test_the_default_policy_is_that_of_the_action_space() -> None:
         (lambda: ActorCritic(spaces(), RUNS, {"discount": 0.9}), TypeError, "settings must be ActorCriticSettings"),  # type: ignore[arg-type]
         (lambda: ActorCritic(spaces(), 0), ValueError, "runs must be at least 1"),
         (lambda: ActorCritic(spaces(), 2.0), TypeError, "runs must be a whole number"),  # type: ignore[arg-type]
-        (lambda: ActorCritic(spaces(), 4), ValueError, "Each of 4 runs needs as many environments, but there are 6"),
+        (lambda: ActorCritic(spaces(), 4), ValueError, "6 environments can't be shared evenly by 4 runs"),
         (lambda: ActorCritic(spaces(), 2, seed=0.5), TypeError, "seed must be a whole number"),  # type: ignore[arg-type]
         (lambda: ActorCritic(gymnasium.make("CartPole-v1"), 1), TypeError, "envs must be environments side by side"),  # type: ignore[arg-type]
         (lambda: ActorCritic(spaces(action=MultiDiscrete([2, 3])), 2), TypeError, "Actions must be numbered"),

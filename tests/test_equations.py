@@ -1061,3 +1061,10 @@ def test_noise_is_clipped_and_so_is_where_it_leads_by_hand() -> None:
     assert clipped_noise(action, noise, 0.5).tolist() == [[0.125, 0.75, -0.75], [1, -0.75, 0.5]]
     assert clipped_noise(action, noise, 9.0).tolist() == [[0.125, 1, -1], [1, -0.75, 0.25]]
     assert noise.tolist()[0] == [0.125, 2, -2]
+
+
+def test_a_bootstrapped_return_has_the_wider_type_whatever_the_value_is_made_of() -> None:
+    reward, end = torch.tensor([[1.5], [2.5]], dtype=torch.float64), torch.tensor([[False], [True]])
+    for value in (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1)):
+        returns = bootstrapped_return(reward, end, end, value, 0.9)
+        assert returns.dtype == torch.float64 and torch.allclose(returns, torch.tensor([[3.75], [2.5]]).double())

@@ -523,3 +523,19 @@ def test_a_baseline_takes_variance_away() -> None:
         score_gradient(played, policy, weight(played, moved, q)).var(0).sum() for weight in (reinforce, with_baseline)
     )
     assert with_one < without / 4
+
+
+def test_weights_of_another_shape_or_kind_are_refused_and_padding_is_never_read() -> None:
+    mdp = FiniteMDP.from_outcomes(
+        [[[(1.0, 0, 1.0, True)], [(1.0, 0, 0.0, False)]]], start_probability=torch.ones(1).double(), discount=0.9
+    )
+    policy = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
+    played = play(mdp, policy, runs=3, steps=40, generator=torch.Generator().manual_seed(0))
+    weight = torch.where(played.playing, 1.0, math.nan).double()
+    assert score_gradient(played, policy, weight).isfinite().all()
+    with pytest.raises(ValueError, match="weight must have the shape"):
+        score_gradient(played, policy, weight[0])
+    with pytest.raises(TypeError, match="weight must be a tensor of torch.float64"):
+        score_gradient(played, policy, weight.float())
+    with pytest.raises(ValueError, match="logits must be finite, but in state '0' that of action '1'"):
+        exact_policy_gradient(mdp, torch.tensor([[0.0, -math.inf]], dtype=torch.float64))

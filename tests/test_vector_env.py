@@ -442,5 +442,27 @@ def test_vectors_of_whole_numbers_are_refused() -> None:
 def test_a_vector_has_a_length_and_anything_else_is_refused() -> None:
     assert vector_length("action", (5,)) == 5
     for shape in ((), (2, 3)):
-        with pytest.raises(ValueError, match="Each action must be a vector for the default networks"):
+        with pytest.raises(ValueError, match="Each action must be a vector for these networks"):
             vector_length("action", shape)
+
+
+def test_the_ends_of_a_rescaled_action_lie_inside_the_true_bounds() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        low = rng.normal(size=2).astype(np.float32)
+        high = low + rng.random(2).astype(np.float32) + np.float32(0.1)
+
+        class Checked(gymnasium.Env):  # type: ignore[type-arg]
+            observation_space, action_space = Box(-1, 1, (1,)), Box(low, high)
+
+            def reset(self, **_: Any) -> tuple[np.ndarray, dict[str, Any]]:
+                return np.zeros(1, dtype=np.float32), {}
+
+            def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+                assert self.action_space.contains(action), (action, self.action_space)
+                return np.zeros(1, dtype=np.float32), 0.0, False, False, {}
+
+        envs = make_envs(Checked, 1)
+        envs.reset()
+        for end in (-1.0, 1.0):
+            envs.step(np.full((1, 2), end, dtype=np.float32))
