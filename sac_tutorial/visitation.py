@@ -55,7 +55,8 @@ def expected_return(mdp: FiniteMDP, policy: Tensor) -> Tensor:
 
     Source: Puterman (1994), section 6.9.
     """
-    return expected_value(expected_value(mdp.expected_reward, policy), visits(mdp, policy))
+    count = visits(mdp, policy)  # which looks whether it is a policy
+    return expected_value(expected_value(mdp.expected_reward, policy), count)
 
 
 def expected_entropy(mdp: FiniteMDP, policy: Tensor) -> Tensor:
@@ -67,4 +68,5 @@ def expected_entropy(mdp: FiniteMDP, policy: Tensor) -> Tensor:
 
     Source: Haarnoja et al. (2018b), section 5, as an average over the states that the policy visits.
     """
-    return expected_value(entropy(policy), state_distribution(mdp, policy))
+    share = state_distribution(mdp, policy)
+    return expected_value(entropy(policy), share)

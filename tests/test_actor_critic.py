@@ -547,6 +547,7 @@ def test_vectors_are_clipped_on_their_way_and_learnt_from_as_they_were_drawn() -
 
     number = count()
     envs, made = make_envs(lambda: Bounded(next(number)), RUNS * PLAYERS), Shouting(7)
+    made.action_space = envs.single_action_space
     list(train_on_policy(envs, made, updates=1, progress=False))
     last = made.pieces[0].action[-1, :, -1, 0]  # an episode of seven steps
     assert last.tolist() == [-1.5, -0.75, 0, 0.75, 1.5, 2.25, 3.0]
@@ -555,7 +556,7 @@ def test_vectors_are_clipped_on_their_way_and_learnt_from_as_they_were_drawn() -
     assert all(-2 <= told <= 6 for env in envs.envs for told in env.unwrapped.told)  # type: ignore[attr-defined]
     number = count()
     plain = SyncVectorEnv([lambda: Bounded(next(number))] * RUNS * PLAYERS, autoreset_mode=AutoresetMode.DISABLED)
-    with pytest.raises(ValueError, match="The agent was made for .* but these environments have"):
+    with pytest.raises(ValueError, match=r"The agent was made for .* but these environments have"):
         next(train_on_policy(plain, made, updates=1, progress=False))
     made.action_space = plain.single_action_space
     list(train_on_policy(plain, made, updates=1, progress=False))  # the bounds are the space's, whatever they are

@@ -535,7 +535,7 @@ def test_weights_of_another_shape_or_kind_are_refused_and_padding_is_never_read(
     assert score_gradient(played, policy, weight).isfinite().all()
     with pytest.raises(ValueError, match="weight must have the shape"):
         score_gradient(played, policy, weight[0])
-    with pytest.raises(TypeError, match="weight must be a tensor of torch.float64"):
+    with pytest.raises(TypeError, match=r"weight must be a tensor of torch\.float64"):
         score_gradient(played, policy, weight.float())
     with pytest.raises(ValueError, match="logits must be finite, but in state '0' that of action '1'"):
         exact_policy_gradient(mdp, torch.tensor([[0.0, -math.inf]], dtype=torch.float64))

@@ -232,9 +232,10 @@ def test_what_is_no_policy_is_refused(function: Callable[..., Tensor]) -> None:
     mdp = path(0.5)
     with pytest.raises(TypeError, match=r"policy must be a tensor of torch.float64, but is one of torch.float32"):
         function(mdp, uniform(mdp).float())
-    if function is visits:
-        with pytest.raises(ValueError, match=r"policy must have the shape \(\.\.\., 3, 2\), but has \(2, 3\)"):
-            function(mdp, uniform(mdp).mT)
+    with pytest.raises(TypeError, match=r"policy must be a tensor of torch.float64, but is a list"):
+        function(mdp, [[0.5, 0.5]] * 3)
+    with pytest.raises(ValueError, match=r"policy must have the shape \(\.\.\., 3, 2\), but has \(2, 3\)"):
+        function(mdp, uniform(mdp).mT)
     with pytest.raises(ValueError, match="policy must be non-negative and sum to 1 in every state, but in state 'b'"):
         function(mdp, table([1, 0], [1, 1], [0, 1]))
     with pytest.raises(ValueError, match=r"in state 'c' it is \[-0.5, 1.5\]"):
