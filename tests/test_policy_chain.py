@@ -179,6 +179,8 @@ def test_one_sum_too_long_to_count_among_several_is_refused_and_a_discount_makes
             with pytest.raises(ValueError, match=words):
                 discounted_sum(undiscounted, chain, ones.expand(chain.shape[:-1]))
         assert discounted_sum(discounted, to_and_fro(chance), ones).tolist() == pytest.approx([4, 4])
+    hardly = random_mdp(0, 2, 1, 1, 1 - 2**-45)  # with a discount, however little, a sum without an end is meant
+    assert discounted_sum(hardly, to_and_fro(0.0), ones).tolist() == pytest.approx([2**45, 2**45], rel=1e-2)
     for chance in (0.5, 1e-6, 1e-10):
         for per_step in (ones, -3 * ones, 0 * ones):  # what is summed may have any sign
             found = discounted_sum(undiscounted, to_and_fro(chance), per_step)
