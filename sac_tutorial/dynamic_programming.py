@@ -8,7 +8,8 @@ Tables may carry axes in front of (S, A), one entry for each of several policies
 then solved at once. A temperature has the rank of the value: a number, or a tensor of shape (..., 1), where the 1 stands
 for the states.
 
-What is wrong with a policy or a temperature is said at the call, everything else at the first `next`.
+What is wrong with a policy or a temperature is said at the call, everything else at the first `next` (by `policy_iteration`,
+all of it).
 
 May import: `equations`, `mdp`, `policy_chain`, `_borders`.
 """
@@ -227,8 +228,8 @@ def policy_q(mdp: FiniteMDP, policy: Tensor, temperature: float | Tensor = 0.0) 
 
     Raises:
         TypeError: for a policy that is no tensor of float64, or such a temperature.
-        ValueError: for a policy that is none, α < 0 or a temperature of another shape, or γ = 1 where a state (it is named)
-            has no way to an end.
+        ValueError: for a policy that is none, α < 0 or a temperature of another shape, or γ = 1 where a state (it is named),
+            visited or not, has no way to an end, or one so unlikely that the sum can't be told from an infinite one.
 
     Source: Sutton and Barto (2018), equation 4.4 as a linear system; Puterman (1994), theorem 6.1.1; with entropy, Nachum
     et al. (2017), section 3.

@@ -25,7 +25,8 @@ def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
 
     Raises:
         TypeError: for a policy that is no tensor of float64.
-        ValueError: for a policy that is none, or γ = 1 where a state that the policy visits has no way to an end.
+        ValueError: for a policy that is none, or γ = 1 where a state that the policy visits has no way to an end, or one so
+            unlikely that the sum can't be told from an infinite one.
 
     Source: Sutton and Barto (2018), equation 9.2, discounted; Puterman (1994), equation 6.9.2.
     """
