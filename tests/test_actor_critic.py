@@ -892,3 +892,33 @@ def test_the_best_policy_of_a_small_mdp_is_found(piece: int | None) -> None:
     assert (lack > -1e-9).all()
     # Measured with 300 runs of each kind, of three seeds: 99 and 100 of 100 runs find it; 1 in 27 would by chance.
     assert (lack < 1e-9).double().mean() >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        (lambda: ActorCriticSettings(weigh_time="no"), TypeError, "weigh_time must be True or False, but is 'no'"),
+        (lambda: ActorCriticSettings(critic_learning_rate=-1), ValueError, "^critic_learning_rate must be positive"),
+        (lambda: Gaussian(MLP(3, (), 1), first_log_std=math.nan), ValueError, "first_log_std must be finite"),
+        (
+            lambda: ActorCritic(make_envs("CartPole-v1", 1), 1, policy=MLP(4, (), 2)),
+            TypeError,
+            "policy must be one, such as a Categorical or a Gaussian over a network, but is MLP",
+        ),
+    ],
+)
+def test_what_would_go_wrong_without_a_word_is_refused(
+    wrong: Callable[[], object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        wrong()
+
+
+def test_a_file_does_not_depend_on_where_the_spread_of_a_gaussian_began(tmp_path: Path) -> None:
+    envs = make_envs("Pendulum-v1", 2)
+    saved, other = (ActorCritic(envs, 2, policy=Gaussian(MLP(3, (), 1), first)) for first in (-0.5, 1.0))
+    saved.save(tmp_path / "agent")
+    other.load(tmp_path / "agent")
+    for here, there in zip(saved.actor.parameters, other.actor.parameters, strict=True):
+        assert torch.equal(here, there)
+    assert (other.actor.parameters[-1] == -0.5).all()
