@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from gymnasium.spaces import Box
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from sac_tutorial.networks import MLP, Learnable, check_learning_rate, frozen_co
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Schedule
-from sac_tutorial.vector_env import observation_shape, vector_length
+from sac_tutorial.vector_env import action_dimensions, observation_shape, vector_length
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,8 @@ class DDPG:
         self.settings = DDPGSettings() if settings is None else settings
         if not isinstance(self.settings, DDPGSettings):
             raise TypeError(f"settings must be DDPGSettings, but is {settings!r}.")
-        observation, action = vector_length("observation", observation_shape(envs)), _dimensions(envs)
+        action = action_dimensions(envs, "DDPG", instead="DQN, or an ActorCritic with a Categorical policy")
+        observation = vector_length("observation", observation_shape(envs))
         self.runs, self.device = envs.num_envs, torch.device(device)
         self.actor_network = MLP(observation, self.settings.hidden, action)
         self.critic_network = MLP(observation + action, self.settings.hidden, 1)
@@ -215,15 +215,3 @@ class DDPG:
             "target_actor": self.target_actor,
             "target_critic": self.target_critic,
         }
-
-
-def _dimensions(envs: VectorEnv) -> int:
-    space = envs.single_action_space
-    if not isinstance(space, Box):
-        raise TypeError(
-            f"DDPG's actor moves along the gradient of a vector of numbers, but the action space is {space}: numbered actions "
-            "need DQN, or an ActorCritic with a Categorical policy."
-        )
-    if not ((space.low == -1).all() and (space.high == 1).all()):
-        raise ValueError(f"Actions must be in [-1, 1], as make_envs rescales them, but the action space is {space}.")
-    return vector_length("action", space.shape)

@@ -9,10 +9,8 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
-from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from torch import Tensor
 
@@ -22,7 +20,7 @@ from sac_tutorial.networks import MLP, Learnable, Network, check_learning_rate, 
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Linear, Schedule, ends, value_after
-from sac_tutorial.vector_env import action_shape, observation_shape
+from sac_tutorial.vector_env import number_of_actions, observation_shape
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,8 @@ class DQN:
         if not isinstance(self.settings, DQNSettings):
             raise TypeError(f"settings must be DQNSettings, but is {settings!r}.")
         shape = observation_shape(envs)
-        self.runs, self.actions = envs.num_envs, _number_of_actions(envs)
+        instead = "DDPG, SAC, or an ActorCritic with a Gaussian policy"
+        self.runs, self.actions = envs.num_envs, number_of_actions(envs, "DQN", instead=instead)
         self.device = torch.device(device)
         self.network = network or _default_network(shape, self.actions)
         if self.network.input_shape != shape or self.network.outputs != self.actions:
@@ -217,17 +216,6 @@ class DQN:
 
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {"online": self.online.parameters, "target": self.target}
-
-
-def _number_of_actions(envs: VectorEnv) -> int:
-    space = envs.single_action_space
-    if isinstance(space, Box):
-        raise TypeError(
-            f"DQN takes a maximum over numbered actions, but the action space is {space}: continuous actions need an agent "
-            f"with a policy of its own, such as DDPG, or an ActorCritic with a Gaussian policy."
-        )
-    action_shape(envs)  # refuses what is numbered otherwise
-    return int(cast(Discrete, space).n)
 
 
 def _default_network(shape: tuple[int, ...], actions: int) -> Network:

@@ -12,6 +12,7 @@ import math
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss as huber
+from torch.nn.functional import softplus
 
 from sac_tutorial._borders import check_temperature
 
@@ -442,16 +443,104 @@ def clipped_noise(action: Tensor, noise: Tensor, clip: float) -> Tensor:
     return (action + noise.clamp(-clip, clip)).clamp(-1, 1)
 
 
-def _temperature(temperature: float | Tensor, *tables: Tensor, limit: str = "", zero: bool = False) -> Tensor:
+def squash(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a = tanh(u) with u = μ + σ ξ, equation (7.11), and its exact log-density, equation (7.13).
+
+    That is log π(a|s) = Σ_i (−½ ξ_i² − log σ_i − ½ log 2π − log(1 − tanh² u_i)), whose last term is computed as
+    2 (log 2 − u − softplus(−2u)), equation (7.14): in float32 tanh u is 1 from u = 9 on, and 1 − tanh² u would be 0. Both
+    results carry gradients to μ and σ; the noise is fixed.
+
+    Args:
+        mean: μ, shape (..., dimensions).
+        log_std: log σ, broadcast with `mean`.
+        noise: ξ, a draw from N(0, I), shape (..., dimensions).
+
+    Returns:
+        The actions in [−1, 1], shape (..., dimensions), and the log-densities in units of these actions, shape (...): an action
+        space twice as wide in each of n dimensions has densities 2ⁿ times lower.
+
+    Source: Haarnoja et al. (2018a), appendix C, equations 20 and 21.
+    """
+    before = mean + log_std.exp() * noise
+    gaussian = -(noise.square() / 2 + log_std + math.log(2 * math.pi) / 2)
+    log_jacobian = 2 * (math.log(2) - before - softplus(-2 * before, threshold=40))
+    return before.tanh(), (gaussian - log_jacobian).sum(-1)
+
+
+def sampled_soft_value(q: Tensor, log_probability: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return Q(s, a) − α log π(a|s) for one a ~ π(·|s), equation (7.1): the next-state value of SAC.
+
+    Its mean over the draws is `soft_policy_value`. With twin critics `q` is the lower of the two.
+
+    Args:
+        q: Q(s, a), shape (...).
+        log_probability: log π(a|s), or the log-density, shape (...).
+        temperature: α ≥ 0; a tensor has the rank of `q`, so that one for each run is (R, 1) beside (R, B).
+
+    Returns:
+        Shape (...).
+
+    Raises:
+        TypeError: for whole numbers.
+        ValueError: for α < 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2018b), equation 3.
+    """
+    return q - _temperature(temperature, q, log_probability, action_axis=False, zero=True) * log_probability
+
+
+def critic_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Return J_Q = ½ Σ_i E (Q_i(s, a) − y)², equation (7.3): the critics' errors, averaged over the batch and added.
+
+    Each critic meets the same target and nothing of the other, so that adding them up leaves each its own gradient.
+
+    Args:
+        q: Q_i(s, a) of the actions that were taken, shape (critics, ..., B).
+        target: y, shape (..., B), without gradient.
+
+    Returns:
+        One number a run, shape (...).
+
+    Source: Haarnoja et al. (2018b), equation 5.
+    """
+    return squared_loss(q, target).sum(0) / 2
+
+
+def actor_loss(log_probability: Tensor, q: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return J_π = E (α log π(a|s) − Q(s, a)), equation (7.7), for a drawn by `squash`: the mean over the batch.
+
+    It is α times the divergence (6.15) of the policy from the Boltzmann policy of Q, but for a constant; and minus the
+    `sampled_soft_value`: the actor climbs V.
+
+    Args:
+        log_probability: log π(a|s), shape (..., B), with its gradient to the policy.
+        q: Q(s, a), shape (..., B), with its gradient through the action to the policy.
+        temperature: α ≥ 0; a tensor has the rank of `q`, so that one for each run is (R, 1) beside (R, B).
+
+    Returns:
+        One number a run, shape (...).
+
+    Raises:
+        TypeError: for whole numbers.
+        ValueError: for α < 0, or a tensor α of another rank.
+
+    Source: Haarnoja et al. (2018b), equation 7.
+    """
+    return -sampled_soft_value(q, log_probability, temperature).mean(-1)
+
+
+def _temperature(
+    temperature: float | Tensor, *tables: Tensor, action_axis: bool = True, limit: str = "", zero: bool = False
+) -> Tensor:
     """Return α as a tensor that broadcasts with the value; `limit` names the function for α → 0, `zero` lets α be 0."""
     for table in tables:
         _floating(table)
     alpha = torch.as_tensor(temperature, dtype=tables[0].dtype)  # a number stays here, where it is looked at below
     # With one axis too few, a temperature per run would be read as one per state wherever there are as many of both.
-    rank = max(table.dim() for table in tables) - 1
+    rank = max(table.dim() for table in tables) - action_axis
     if alpha.dim() not in (0, rank):
         raise ValueError(
-            f"temperature must be a number or have the rank of the value, {rank} for tables of shape "
+            f"temperature must be a number or have the rank of the value, {rank} for tensors of shape "
             f"{', '.join(str(tuple(table.shape)) for table in tables)}, but has the shape {tuple(alpha.shape)}."
         )
     check_temperature(alpha, limit=limit, zero=zero)

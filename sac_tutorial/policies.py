@@ -1,4 +1,4 @@
-"""Stochastic policies made of a network: categorical for numbered actions, Gaussian for vectors.
+"""Stochastic policies made of a network: categorical for numbered actions, Gaussian and squashed Gaussian for vectors.
 
 Like a network, a policy is only a shape: it makes parameters and is a pure function of them.
 
@@ -11,8 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sac_tutorial._borders import finite_number
-from sac_tutorial.equations import entropy, gaussian_entropy, gaussian_log_density, taken_value
+from sac_tutorial._borders import finite_number, positive_integer
+from sac_tutorial.equations import entropy, gaussian_entropy, gaussian_log_density, squash, taken_value
 from sac_tutorial.networks import Network, Parameters
 
 
@@ -105,3 +105,63 @@ class Gaussian:
         """Return the log-density log π(a|s), equation (5.15), and its entropy, both (*leading, B)."""
         mean, log_std = self.network(parameters[:-1], observation), parameters[-1]
         return gaussian_log_density(action, mean, log_std), gaussian_entropy(log_std.expand_as(mean))
+
+
+LOG_STD_RANGE = (-20.0, 2.0)
+"""Between which log σ of a `SquashedGaussian` is kept, by clamping: outside, the network's output has no effect on σ."""
+
+
+@dataclass(frozen=True)
+class SquashedGaussian:
+    """a = tanh(u), u ~ N(μ(s), σ(s)²), equation (7.11): the policy of soft actor-critic, inside [−1, 1].
+
+    Args:
+        network: with two outputs a dimension of the action, the means first and then log σ; or, for a σ that is the same in
+            all states, with one, and log σ is a parameter of its own.
+        dimensions: of the action, ≥ 1.
+
+    Raises:
+        TypeError, ValueError: for `dimensions` that is no whole number ≥ 1, or a network with another number of outputs.
+
+    Source: Haarnoja et al. (2018a), appendix C; log σ is clamped as in their code.
+    """
+
+    network: Network
+    dimensions: int
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        if self.network.outputs not in (positive_integer("dimensions", self.dimensions), 2 * self.dimensions):
+            raise ValueError(
+                f"An action of {self.dimensions} dimensions needs a network of {2 * self.dimensions} outputs, means and log σ, "
+                f"or of {self.dimensions} for a σ that is the same in all states, but this one has {self.network.outputs}."
+            )
+
+    @property
+    def state_dependent(self) -> bool:
+        """Whether σ depends on the state."""
+        return self.network.outputs > self.dimensions
+
+    def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
+        """Return random parameters; a σ that is the same in all states begins at 1, shape (*leading, 1, dimensions)."""
+        parameters = self.network.initial(leading, generator)
+        if self.state_dependent:
+            return parameters
+        return [*parameters, torch.zeros((*leading, 1, self.dimensions), device=generator.device)]
+
+    def gaussian(self, parameters: Parameters, observation: Tensor) -> tuple[Tensor, Tensor]:
+        """Return μ, shape (*leading, B, dimensions), and log σ, broadcast with it, of what is squashed."""
+        if self.state_dependent:
+            mean, log_std = self.network(parameters, observation).chunk(2, -1)
+        else:
+            mean, log_std = self.network(parameters[:-1], observation), parameters[-1]
+        return mean, log_std.clamp(*LOG_STD_RANGE)
+
+    def draw(self, parameters: Parameters, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return actions, shape (*leading, B, dimensions), and their log-densities, (*leading, B), both with gradients."""
+        mean, log_std = self.gaussian(parameters, observation)
+        return squash(mean, log_std, torch.randn(mean.shape, generator=generator, device=mean.device))
+
+    def median(self, parameters: Parameters, observation: Tensor) -> Tensor:
+        """Return tanh μ: the median of each dimension. The likeliest action lies further out, where u = μ + 2σ² tanh u."""
+        return self.gaussian(parameters, observation)[0].tanh()

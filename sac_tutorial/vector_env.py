@@ -7,7 +7,7 @@ May import: `mdp`, `_borders`. NumPy and Gymnasium are at home here, at the bord
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import numpy as np
@@ -187,6 +187,34 @@ def action_shape(envs: VectorEnv) -> tuple[int, ...]:
             f"Wrap the environment in gymnasium.wrappers.TransformAction."
         )
     return () if isinstance(space, Discrete) else space.shape
+
+
+def number_of_actions(envs: VectorEnv, agent: str, *, instead: str) -> int:
+    """Return how many actions there are, or raise a TypeError that names what vectors of numbers need `instead`."""
+    space = envs.single_action_space
+    if isinstance(space, Box):
+        raise TypeError(
+            f"{agent} numbers its actions, but the action space is {space}: for actions that are vectors there is {instead}."
+        )
+    action_shape(envs)  # refuses what is numbered otherwise
+    return int(cast(Discrete, space).n)
+
+
+def action_dimensions(envs: VectorEnv, agent: str, *, instead: str) -> int:
+    """Return the length of an action in [−1, 1], or raise an error that names what numbered actions need `instead`.
+
+    Raises:
+        TypeError: for numbered actions.
+        ValueError: for other bounds, or actions that are no vectors.
+    """
+    space = envs.single_action_space
+    if not isinstance(space, Box):
+        raise TypeError(
+            f"{agent}'s actions are vectors, but the action space is {space}: for numbered actions there is {instead}."
+        )
+    if not ((space.low == -1).all() and (space.high == 1).all()):
+        raise ValueError(f"Actions must be in [-1, 1], as make_envs rescales them, but the action space is {space}.")
+    return vector_length("action", space.shape)
 
 
 def vector_length(what: str, shape: tuple[int, ...]) -> int:

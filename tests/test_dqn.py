@@ -440,7 +440,7 @@ def test_settings_at_the_edge_are_allowed() -> None:
 
 
 def test_continuous_actions_are_refused_with_the_agent_that_takes_them() -> None:
-    with pytest.raises(TypeError, match=r"Box.*continuous actions need .* DDPG, or an ActorCritic"):
+    with pytest.raises(TypeError, match=r"Box.*actions that are vectors there is DDPG, SAC, or an ActorCritic"):
         DQN(make_envs("Pendulum-v1", 2))
 
 

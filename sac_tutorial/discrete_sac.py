@@ -1,0 +1,151 @@
+"""Soft actor-critic for numbered actions: expectations over π are sums, and nothing is drawn but the actions that are played.
+
+May import: `equations`, `networks`, `policies`, `replay`, `sac` (its settings), `saving`, `vector_env`, `_borders`.
+"""
+
+from pathlib import Path
+
+import torch
+from gymnasium.vector import VectorEnv
+from torch import Tensor
+
+from sac_tutorial._borders import whole_number
+from sac_tutorial.equations import critic_loss, soft_policy_value, taken_value, td_target
+from sac_tutorial.networks import MLP, Learnable, Network, frozen_copy, polyak_step
+from sac_tutorial.policies import Categorical
+from sac_tutorial.replay import Batch
+from sac_tutorial.sac import SACSettings
+from sac_tutorial.saving import load_agent, save_agent
+from sac_tutorial.vector_env import number_of_actions, observation_shape, vector_length
+
+
+class DiscreteSAC:
+    """Soft actor-critic for numbered actions, R independent runs at once.
+
+    Actor and critics are networks of one shape, from observations to one number an action: logits, or Q(s, ·).
+
+    Args:
+        envs: the environments, with numbered actions: Gymnasium's, or a FiniteMDP's, as `make_envs` makes them.
+        settings: the hyper-parameters.
+        network: the shape of actor and critics. Default: an `MLP` with the hidden layers of the settings. Over one-hot
+            observations an `MLP` without any is a table.
+        seed: of the one generator that draws parameters, actions and batches.
+        device: where everything is computed.
+
+    Attributes:
+        temperature: α, shape (R, 1).
+        actor: a `Learnable`; its `parameters` have the leading axis R.
+        critic: a `Learnable`; its `parameters` have the leading axes (critics, R).
+        target_critic: their delayed copies, a list of tensors.
+
+    Raises:
+        TypeError: for actions that are vectors, or settings that are none.
+        ValueError: for a network that doesn't fit the spaces, observations that are no vectors where no network is given, or
+            several temperatures that are not one for each run.
+
+    Source: Christodoulou (2019), algorithm 1, with α held fixed.
+    """
+
+    def __init__(
+        self,
+        envs: VectorEnv,
+        settings: SACSettings | None = None,
+        *,
+        network: Network | None = None,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.settings = SACSettings() if settings is None else settings
+        if not isinstance(self.settings, SACSettings):
+            raise TypeError(f"settings must be SACSettings, but is {settings!r}.")
+        self.actions = number_of_actions(envs, "DiscreteSAC", instead="SAC")
+        shape = observation_shape(envs)
+        self.runs, self.device = envs.num_envs, torch.device(device)
+        self.network = network or MLP(vector_length("observation", shape), self.settings.hidden, self.actions)
+        if self.network.input_shape != shape or self.network.outputs != self.actions:
+            raise ValueError(
+                f"The network maps {self.network.input_shape} to {self.network.outputs} numbers, "
+                f"but there are observations of shape {shape} and {self.actions} actions."
+            )
+        self.policy = Categorical(self.network)
+        self.temperature = self.settings.temperature_of(self.runs).to(self.device)
+        self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
+        self.actor = Learnable(self.network.initial((self.runs,), self.generator), self.settings.actor_learning_rate)
+        self.critic = Learnable(
+            self.network.initial((self.settings.critics, self.runs), self.generator),
+            self.settings.critic_learning_rate,
+        )
+        self.target_critic = frozen_copy(self.critic.parameters)
+
+    # Acting
+
+    def explore(self, observation: Tensor) -> Tensor:
+        """Return actions drawn from the policy for observations (R, B, *observation): int64, shape (R, B)."""
+        return self.policy.sample(self.actor.parameters, observation, self.generator)
+
+    def exploit(self, observation: Tensor) -> Tensor:
+        """Return the likeliest actions, same shapes: another policy than the one that Q values."""
+        return self.policy.mode(self.actor.parameters, observation)
+
+    @torch.no_grad()
+    def probabilities(self, observation: Tensor) -> Tensor:
+        """Return π(·|s) for observations (R, B, *observation), or (B, *observation) for all runs: (R, B, actions)."""
+        return self._policy(observation)
+
+    @torch.no_grad()
+    def q(self, observation: Tensor) -> Tensor:
+        """Return Q(s, ·) of each critic for such observations, shape (critics, R, B, actions)."""
+        return self.network(self.critic.parameters, observation)
+
+    # Learning
+
+    def update(self, batch: Batch) -> Tensor:
+        """Take one gradient step of the critics, one of the actor, and one of the targets; return the critics' loss, (R,).
+
+        Equations (7.18) for the target, (7.3) and (7.19) for the losses, (3.11) for the copies.
+        """
+        with torch.no_grad():
+            next_q = self.network(self.target_critic, batch.next_observation).amin(0)
+            next_value = soft_policy_value(next_q, self._policy(batch.next_observation), self.temperature)
+            target = td_target(batch.reward, batch.terminated, next_value, self.settings.discount)
+        q = self.network(self.critic.parameters, batch.observation)
+        loss = critic_loss(taken_value(q, batch.action.expand(q.shape[:-1])), target)
+        self.critic.descend(loss)
+
+        q = self.q(batch.observation).amin(0)  # after the critics' step, and without gradient: no action is moved here
+        self.actor.descend(-soft_policy_value(q, self._policy(batch.observation), self.temperature).mean(-1))
+        polyak_step(self.target_critic, self.critic.parameters, self.settings.polyak)
+        return loss.detach()
+
+    def _policy(self, observation: Tensor) -> Tensor:
+        return torch.softmax(self.network(self.actor.parameters, observation), -1)
+
+    # Keeping
+
+    def save(self, path: str | Path) -> None:
+        """Write all networks and the count of updates to a safetensors file, in one step.
+
+        The optimisers' averages, the generator and the replay are not in it: who goes on training from here starts them anew.
+
+        Raises:
+            OSError: if the file can't be written.
+        """
+        save_agent(path, "DiscreteSAC", self._shape, self.critic.steps, self._tensors())
+
+    def load(self, path: str | Path) -> None:
+        """Take over networks and count of updates from a file that an agent of the same shape has saved.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: for a file that is cut off, of another kind, or from other networks; the agent stays as it was.
+        """
+        updates, settings = load_agent(path, "DiscreteSAC", self._shape, self._tensors()), self.settings
+        self.actor = Learnable(self.actor.parameters, settings.actor_learning_rate, steps=updates)
+        self.critic = Learnable(self.critic.parameters, settings.critic_learning_rate, steps=updates)
+
+    @property
+    def _shape(self) -> str:
+        return f"{self.network!r} and {self.settings.critics} critics"
+
+    def _tensors(self) -> dict[str, list[Tensor]]:
+        return {"actor": self.actor.parameters, "critic": self.critic.parameters, "target_critic": self.target_critic}
