@@ -17,10 +17,12 @@ replay, empirical     the replay buffer, and the exact answer of what it holds
 training              the one off-policy loop, and evaluation
 dqn                   DQN and double DQN
 policy_gradient       the exact policy gradient of a FiniteMDP, and its estimates from play
-policies              categorical and Gaussian policies made of a network
+policies              categorical, Gaussian and squashed Gaussian policies made of a network
 actor_critic          REINFORCE and A2C
 on_policy             the on-policy loop
 ddpg                  DDPG and TD3
+sac, discrete_sac     soft actor-critic, for vectors and for numbered actions
+line_problem          continuous problems on a line, and their answers on a grid
 saving                agents in files
 statistics, plotting  what many runs say together, and how it is drawn
 check                 exercises that diagnose, and the verdicts of the lessons

@@ -110,8 +110,8 @@ class DDPG:
         self.settings = DDPGSettings() if settings is None else settings
         if not isinstance(self.settings, DDPGSettings):
             raise TypeError(f"settings must be DDPGSettings, but is {settings!r}.")
-        action = action_dimensions(envs, "DDPG", instead="DQN, or an ActorCritic with a Categorical policy")
         observation = vector_length("observation", observation_shape(envs))
+        action = action_dimensions(envs, "DDPG", instead="DQN, or an ActorCritic with a Categorical policy")
         self.runs, self.device = envs.num_envs, torch.device(device)
         self.actor_network = MLP(observation, self.settings.hidden, action)
         self.critic_network = MLP(observation + action, self.settings.hidden, 1)

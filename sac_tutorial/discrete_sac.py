@@ -58,8 +58,8 @@ class DiscreteSAC:
         self.settings = SACSettings() if settings is None else settings
         if not isinstance(self.settings, SACSettings):
             raise TypeError(f"settings must be SACSettings, but is {settings!r}.")
-        self.actions = number_of_actions(envs, "DiscreteSAC", instead="SAC")
         shape = observation_shape(envs)
+        self.actions = number_of_actions(envs, "DiscreteSAC", instead="SAC")
         self.runs, self.device = envs.num_envs, torch.device(device)
         self.network = network or MLP(vector_length("observation", shape), self.settings.hidden, self.actions)
         if self.network.input_shape != shape or self.network.outputs != self.actions:

@@ -3,6 +3,8 @@
 May import: `equations`, `replay`, `_borders`.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -24,7 +26,15 @@ def nearest_state(observation: Tensor, features: Tensor) -> Tensor:
     return distance.argmin(-1).view(observation.shape[: 1 - features.dim()])
 
 
-def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, tolerance: float = 1e-9) -> Tensor:
+def empirical_q(
+    batch: Batch,
+    features: Tensor,
+    actions: int,
+    discount: float,
+    *,
+    next_value: Callable[[Tensor], Tensor] = greedy_value,
+    tolerance: float = 1e-9,
+) -> Tensor:
     """Return Q* of each run's empirical MDP, equation (3.14): outcomes have the frequencies with which they are stored.
 
     A pair of state and action that is not stored has the value 0, as in a table that begins at 0 and never hears of it.
@@ -34,6 +44,7 @@ def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, t
         features: what is shown of each state, shape (S, *observation).
         actions: A.
         discount: γ in [0, 1).
+        next_value: from Q (R, S, A) to V (R, S); with `partial(soft_value, temperature=0.1)` it is the soft Q*.
         tolerance: the largest error that is left.
 
     Returns:
@@ -57,7 +68,7 @@ def empirical_q(batch: Batch, features: Tensor, actions: int, discount: float, t
     continuation = goes_on.scatter_add_(-1, follows, (~batch.terminated).double()).view(runs, -1, states) / visits
     q, change = reward.new_zeros(runs, states, actions), torch.inf
     while not change * discount <= tolerance * (1 - discount):  # the bound (1.16) of value iteration
-        backed_up = mean_reward + discount * continuation @ greedy_value(q).unsqueeze(-1)
+        backed_up = mean_reward + discount * continuation @ next_value(q).unsqueeze(-1)
         previous, q = q, backed_up.view_as(q)
         change = (q - previous).abs().max().item()
     return q

@@ -121,8 +121,8 @@ class SAC:
         self.settings = SACSettings() if settings is None else settings
         if not isinstance(self.settings, SACSettings):
             raise TypeError(f"settings must be SACSettings, but is {settings!r}.")
-        action = action_dimensions(envs, "SAC", instead="DiscreteSAC")
         observation = vector_length("observation", observation_shape(envs))
+        action = action_dimensions(envs, "SAC", instead="DiscreteSAC")
         hidden = self.settings.hidden
         self.runs, self.device = envs.num_envs, torch.device(device)
         self.policy = policy or SquashedGaussian(MLP(observation, hidden, 2 * action), action)

@@ -12,6 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+FORMAT = "1"
+"""The version of what a saved agent's tensors and description mean; whoever changes that, counts on."""
+
 
 def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
     """Write named tensors and a description of them, in one step: no reader and no crash ever sees half a file.
@@ -61,7 +64,8 @@ def save_agent(path: str | Path, agent: str, shape: str, updates: int, tensors: 
     Raises:
         OSError: if the file can't be written; one that was there is left as it was.
     """
-    save_tensors(path, _numbered(tensors), {"agent": agent, "network": shape, "updates": str(updates)})
+    description = {"format": FORMAT, "agent": agent, "network": shape, "updates": str(updates)}
+    save_tensors(path, _numbered(tensors), description)
 
 
 def load_agent(path: str | Path, agent: str, shape: str, tensors: Mapping[str, Sequence[Tensor]]) -> int:
@@ -69,12 +73,17 @@ def load_agent(path: str | Path, agent: str, shape: str, tensors: Mapping[str, S
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: for a file that is cut off, of another kind, or from other networks; nothing is changed then.
+        ValueError: for a file that is cut off, of another kind or version, or from other networks; nothing is changed then.
     """
     found, description = load_tensors(path)
     updates, network = description.get("updates", ""), description.get("network")
     if description.get("agent") != agent or not updates.isdecimal():
         raise ValueError(f"{path} holds no {agent} agent, but {description or 'tensors without a description'}.")
+    if description.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} was written in version {description.get('format', 'nought')} of the format, "
+            f"but this package reads version {FORMAT}."
+        )
     if network != shape:
         raise ValueError(f"{path} was saved from {network}, but this agent has {shape}.")
     fill(_numbered(tensors), found, str(path))

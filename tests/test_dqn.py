@@ -572,8 +572,10 @@ def test_files_that_hold_no_agent_are_refused_and_nothing_changes(tmp_path: Path
     write(path, some, {"agent": "SAC"})
     refused("holds no DQN agent, but .*SAC")
     write(path, some, {"agent": "DQN", "updates": "5"})
+    refused("written in version nought of the format, but this package reads version 1")
+    write(path, some, {"format": "1", "agent": "DQN", "updates": "5"})
     refused("was saved from None, but this agent has MLP")
-    good = {"agent": "DQN", "network": repr(made.network), "updates": "5"}
+    good = {"format": "1", "agent": "DQN", "network": repr(made.network), "updates": "5"}
     write(path, some, good | {"updates": "many"})
     refused("holds no DQN agent")
     write(path, some, good)

@@ -82,7 +82,7 @@ def test_it_comes_within_the_tolerance() -> None:
     batch, features = stored(1)
     exact = torch.stack([optimal_q(counted(batch, features, run, 0.98)) for run in range(RUNS)])
     for tolerance in (1e-1, 1e-3, 1e-6):
-        distance = (empirical_q(batch, features, ACTIONS, 0.98, tolerance) - exact).abs().max()
+        distance = (empirical_q(batch, features, ACTIONS, 0.98, tolerance=tolerance) - exact).abs().max()
         assert distance <= tolerance
     assert distance > 1e-7  # and stops then
 

@@ -183,7 +183,7 @@ def test_agents_come_back_with_their_count_of_updates(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for name in here for a, b in zip(here[name], there[name], strict=True))
     tensors, description = load_tensors(tmp_path / "file")
     assert sorted(tensors) == ["online.0", "online.1", "target.0"]
-    assert description == {"agent": "Some", "network": "a network", "updates": "123"}
+    assert description == {"format": "1", "agent": "Some", "network": "a network", "updates": "123"}
 
 
 @pytest.mark.parametrize(
