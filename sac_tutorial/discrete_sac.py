@@ -102,7 +102,7 @@ class DiscreteSAC:
     def update(self, batch: Batch) -> Tensor:
         """Take one gradient step of the critics, one of the actor, and one of the targets; return the critics' loss, (R,).
 
-        Equations (7.18) for the target, (7.3) and (7.19) for the losses, (3.11) for the copies.
+        Equations (7.20) for the target, (7.3) and (7.21) for the losses, (3.11) for the copies.
         """
         with torch.no_grad():
             next_q = self.network(self.target_critic, batch.next_observation).amin(0)

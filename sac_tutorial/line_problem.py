@@ -1,6 +1,6 @@
 """Problems with one number as state and one as action: continuous for those who learn, a FiniteMDP on a grid for the answer.
 
-On a grid of actions, a density is the probability of a cell over the cell's width, equation (7.20). So the solvers of
+On a grid of actions, a density is the probability of a cell over the cell's width, equation (7.18). So the solvers of
 `dynamic_programming` solve these problems, soft optimum and restricted families included.
 
 May import: `mdp`, `vector_env`, `_borders`.
