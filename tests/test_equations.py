@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal, localcontext
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,12 @@ from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
 from sac_tutorial.equations import (
+    actor_loss,
     boltzmann_divergence,
     boltzmann_policy,
     bootstrapped_return,
     clipped_noise,
+    critic_loss,
     double_value,
     entropy,
     epsilon_greedy_policy,
@@ -33,9 +36,11 @@ from sac_tutorial.equations import (
     huber_loss,
     policy_gradient_loss,
     remaining_error,
+    sampled_soft_value,
     soft_policy_value,
     soft_value,
     squared_loss,
+    squash,
     taken_value,
     td_target,
 )
@@ -398,7 +403,7 @@ def test_a_temperature_for_each_run_or_state_has_the_rank_of_the_value(
 @pytest.mark.parametrize("shape", [(3,), (1,), (4,), (3, 3, 1), (1, 1, 1), (3, 3, 4)])
 def test_a_temperature_of_another_rank_is_refused(name: str, shape: tuple[int, ...]) -> None:
     # (3,) is meant for the runs as likely as for the states
-    tables = r"tables of shape \(3, 3, 4\)(, \(3, 4\))?"
+    tables = r"tensors of shape \(3, 3, 4\)(, \(3, 4\))?"
     words = rf"have the rank of the value, 2 for {tables}, but has the shape \({str(shape)[1:-1]}\)"
     with pytest.raises(ValueError, match=words):
         SOFT[name](SQUARE, torch.ones(shape, dtype=torch.float64))
@@ -462,7 +467,7 @@ def test_a_temperature_stands_for_tables_that_broadcast(name: str) -> None:
     # one Q and several policies, or several Q and one policy: the value has the rank of whichever has more axes
     alphas = table([0.5], [2.0], [8.0])
     if name in ("soft_value", "boltzmann_policy"):
-        with pytest.raises(ValueError, match=r"2, but|1 for tables of shape \(3, 4\), but has the shape \(3, 1\)"):
+        with pytest.raises(ValueError, match=r"2, but|1 for tensors of shape \(3, 4\), but has the shape \(3, 1\)"):
             SOFT[name](SQUARE[0], alphas)
         return
     function = {"soft_policy_value": soft_policy_value, "boltzmann_divergence": boltzmann_divergence}[name]
@@ -471,7 +476,7 @@ def test_a_temperature_stands_for_tables_that_broadcast(name: str) -> None:
     for run in range(3):
         assert torch.equal(found[run], function(SQUARE[0], policies[run], alphas[run].item()))
     with pytest.raises(
-        ValueError, match=r"rank of the value, 2 for tables of shape \(3, 4\), \(3, 3, 4\), but .* \(3,\)"
+        ValueError, match=r"rank of the value, 2 for tensors of shape \(3, 4\), \(3, 3, 4\), but .* \(3,\)"
     ):
         function(SQUARE[0], policies, alphas.flatten())
 
@@ -1068,3 +1073,300 @@ def test_a_bootstrapped_return_has_the_wider_type_whatever_the_value_is_made_of(
     for value in (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 1)):
         returns = bootstrapped_return(reward, end, end, value, 0.9)
         assert returns.dtype == torch.float64 and torch.allclose(returns, torch.tensor([[3.75], [2.5]]).double())
+
+
+# Soft actor-critic: the squashed Gaussian
+
+HALF_LOG = math.log(2 * math.pi) / 2
+MEANS, STDS = (-3.0, -0.4, 0.0, 1.1, 2.5), (0.03, 0.3, 0.87, 1.0, 2.0, 5.0)
+XI = torch.linspace(
+    -12, 12, 4_001, dtype=torch.float64
+)  # for averages over N(0, 1): smooth functions lose no digit to the grid
+WEIGHT = torch.exp(-XI.square() / 2) / math.sqrt(2 * math.pi) * (XI[1] - XI[0])
+
+
+def test_a_squashed_gaussian_by_hand() -> None:
+    # tanh(log 2) = 3/5 and tanh(log 3) = 4/5, so that 1 − tanh² is 16/25 and 9/25
+    two, three = math.log(2), math.log(3)
+    mean, log_std = table([0, three], [-two, 0]), table([two, -two], [0, three])
+    noise = table([two / 2, 0], [0, -three / 3])
+    action, log_density = squash(mean, log_std, noise)
+    assert action.tolist() == [pytest.approx([0.6, 0.8]), pytest.approx([-0.6, -0.8])]
+    one = -(two**2) / 8 - two - math.log(0.64) + two - math.log(0.36) - 2 * HALF_LOG
+    other = -math.log(0.64) - three**2 / 18 - three - math.log(0.36) - 2 * HALF_LOG
+    assert log_density.tolist() == pytest.approx([one, other], rel=1e-14)
+
+
+def draws(seed: int, scale: float = 1.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Means, log σ of a run or of a state, and noise; no two axes are equally long."""
+    rng = np.random.default_rng(seed)
+    mean, noise = (torch.from_numpy(scale * rng.normal(size=(3, 5, 2))) for _ in range(2))
+    log_std = torch.from_numpy(rng.normal(size=(3, 1, 2) if seed % 2 else (3, 5, 2)))
+    return mean, log_std, noise
+
+
+@FAST
+@given(seed=st.integers(0, 2**32 - 1))
+def test_actions_log_densities_and_slopes_are_those_of_pytorchs_transformed_distribution(seed: int) -> None:
+    # The transform remembers which u an action comes from: artanh has none of its digits left where tanh is 1.
+    mean, log_std, noise = draws(seed)
+    mean.requires_grad_(), log_std.requires_grad_()
+    transform = torch.distributions.TanhTransform(cache_size=1)
+    normal = torch.distributions.Normal(mean, log_std.exp())
+    theirs = torch.distributions.Independent(torch.distributions.TransformedDistribution(normal, [transform]), 1)
+    their_action = transform(mean + log_std.exp() * noise)
+    action, log_density = squash(mean, log_std, noise)
+    assert action.shape == (3, 5, 2) and log_density.shape == (3, 5)
+    torch.testing.assert_close(action, their_action, rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(log_density, theirs.log_prob(their_action), rtol=1e-8, atol=1e-8)
+    for mine, wanted in ((action, their_action), (log_density, theirs.log_prob(their_action))):
+        for found, slope in zip(
+            *(torch.autograd.grad(x.sum(), (mean, log_std), retain_graph=True) for x in (mine, wanted)), strict=True
+        ):
+            torch.testing.assert_close(found, slope, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("std", STDS)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_density_integrates_to_one_and_has_the_moments_of_its_draws(mean: float, std: float) -> None:
+    # Over the actions themselves: cells between neighbouring actions, and the density in each.
+    edges = mean + std * torch.linspace(-10, 10, 20_001, dtype=torch.float64)
+    inside = (edges[1:] + edges[:-1]) / 2
+    action, log_density = squash(table(mean), table(math.log(std)), ((inside - mean) / std).unsqueeze(-1))
+    # differences of tanh; where it is nearly ±1, they are taken of what is left to ±1, −1 + tanh u = −2 / (1 + e^2u)
+    left = 2 / (1 + torch.exp(2 * edges.abs()))
+    width = torch.where(edges[:-1] * edges[1:] > 0, (left[:-1] - left[1:]).abs(), edges.tanh().diff())
+    mass = log_density.exp() * width
+    assert mass.sum().item() == pytest.approx(1, abs=1e-5)
+    for power in (1, 2):
+        wanted = (WEIGHT * (mean + std * XI).tanh() ** power).sum().item()
+        assert (mass * action.squeeze(-1) ** power).sum().item() == pytest.approx(wanted, abs=1e-5)
+
+
+def minus_log_slope(u: float) -> float:
+    """−log(1 − tanh² u) = 2 log cosh u, in plain Python."""
+    return 2 * (abs(u) + math.log1p(math.exp(-2 * abs(u))) - math.log(2))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("u", [0.0, 0.5, 3.0, 8.0, 9.5, 12.0, 20.0, 90.0, 1_000.0])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_far_out_values_and_slopes_are_finite_and_right(sign: int, u: float, kind: torch.dtype) -> None:
+    # 1 − tanh² u is 0 in float32 from u = 9.01 on; with + 1e-6 in it, u = 8 would have 13.43 in place of 14.61.
+    mean, log_std = (torch.tensor([x], dtype=kind, requires_grad=True) for x in (sign * (u - 2.0), math.log(2)))
+    action, log_density = squash(mean, log_std, torch.tensor([float(sign)], dtype=kind))
+    rounding = 8 * torch.finfo(kind).eps
+    assert action.item() == pytest.approx(math.tanh(sign * u), rel=rounding)
+    assert log_density.item() == pytest.approx(
+        minus_log_slope(u) - 0.5 - math.log(2) - HALF_LOG, rel=rounding, abs=rounding * 4
+    )
+    by_mean, by_log_std = torch.autograd.grad(log_density, (mean, log_std), retain_graph=True)
+    slope = 2 * math.tanh(sign * u)  # of −log(1 − tanh² u)
+    assert by_mean.item() == pytest.approx(slope, rel=rounding, abs=rounding)
+    assert by_log_std.item() == pytest.approx(slope * sign * 2.0 - 1, rel=rounding, abs=rounding)
+    if u == 8:
+        assert minus_log_slope(8) == pytest.approx(14.6137, abs=1e-4)
+    for slope_of_action in torch.autograd.grad(action, (mean, log_std)):
+        assert slope_of_action.isfinite()
+
+
+def test_squashing_stays_in_the_type_leaves_its_inputs_alone_and_takes_one_log_sigma_for_all() -> None:
+    mean, log_std, noise = (tensor.float() for tensor in draws(1))
+    before = [tensor.clone() for tensor in (mean, log_std, noise)]
+    action, log_density = squash(mean, log_std, noise)
+    assert action.dtype == log_density.dtype == torch.float32
+    assert all(map(torch.equal, before, (mean, log_std, noise)))
+    for run in range(3):
+        alone, its_density = squash(mean[run], log_std[run].expand(5, 2), noise[run])
+        assert torch.equal(alone, action[run]) and torch.equal(its_density, log_density[run])
+    assert squash(mean[0, 0], log_std[0, 0], noise[0, 0])[1].shape == ()
+
+
+def gaussian_term(mean: Tensor, log_std: Tensor, action: Tensor) -> Tensor:
+    """log π(a|s) of an action that is given, from the definition: the density of artanh a over the slope of tanh there."""
+    u = action.atanh()
+    normal = -(((u - mean) / log_std.exp()).square() / 2) - log_std - HALF_LOG
+    return (normal - torch.log(1 - action.square())).sum(-1)
+
+
+def hilly(action: Tensor) -> Tensor:
+    """Some smooth Q(s, a)."""
+    return (3 * action).sin().sum(-1) - action.prod(-1) + action.square().sum(-1) / 2
+
+
+@FAST
+@given(seed=st.integers(0, 2**32 - 1), temperature=st.floats(0, 3))
+def test_both_terms_of_the_actors_gradient_add_up_to_what_autograd_and_finite_differences_find(
+    seed: int, temperature: float
+) -> None:
+    mean, log_std, noise = draws(2 * (seed // 2))
+    parameters = mean.requires_grad_(), log_std.requires_grad_()
+
+    def loss(mean: Tensor, log_std: Tensor) -> Tensor:
+        action, log_density = squash(mean, log_std, noise)
+        return actor_loss(log_density, hilly(action), temperature).sum()
+
+    found = torch.autograd.grad(loss(*parameters), parameters)
+    # (7.9): α ∇_φ log π at the action as it stands, and (α ∇_a log π − ∇_a Q) times how the action moves, ∇_φ f
+    moving, _ = squash(mean, log_std, noise)
+    action = moving.detach().requires_grad_()
+    by_parameters = torch.autograd.grad(gaussian_term(mean, log_std, action.detach()).sum(), parameters)
+    height = temperature * gaussian_term(mean.detach(), log_std.detach(), action) - hilly(action)
+    (by_action,) = torch.autograd.grad(height.sum(), action)
+    along = torch.autograd.grad(moving, parameters, by_action)
+    steady = 1 - action.detach().square() > 1e-3  # artanh of what is nearly ±1 has few digits
+    steady = steady.all(-1, keepdim=True).expand_as(steady)
+    for total, first, second in zip(found, by_parameters, along, strict=True):
+        wanted = (temperature * first + second) / 5
+        torch.testing.assert_close(total[steady], wanted[steady], rtol=1e-7, atol=1e-7)
+    width = 1e-5
+    for which in range(2):
+        place = tuple(np.random.default_rng(seed).integers((3, 5, 2)))
+        ends = []
+        for sign in (1, -1):
+            moved = [parameter.detach().clone() for parameter in parameters]
+            moved[which][place] += sign * width
+            ends.append(loss(*moved).item())
+        slope = (ends[0] - ends[1]) / (2 * width)
+        assert found[which][place].item() == pytest.approx(slope, rel=1e-5, abs=1e-6)
+
+
+def squashed_entropy(mean: float, std: float) -> float:
+    """−E log π of one dimension, by quadrature over the noise."""
+    shape = table(mean), table(math.log(std)), XI.unsqueeze(-1)
+    return -(WEIGHT * squash(*shape)[1]).sum().item()
+
+
+def test_the_largest_entropy_of_a_squashed_gaussian_is_just_below_that_of_the_uniform_density() -> None:
+    best = minimize(lambda x: -squashed_entropy(x[0], math.exp(x[1])), [0.3, 0.4], method="Nelder-Mead", tol=1e-9)
+    assert best.x[0] == pytest.approx(0, abs=1e-4)
+    assert (math.exp(best.x[1]), -best.fun) == pytest.approx((0.8743, 0.6836), abs=5e-4)
+    assert -best.fun < math.log(2)
+
+
+@pytest.mark.parametrize("std", STDS)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_entropy_is_the_gaussians_and_what_the_slope_of_tanh_takes_from_it(mean: float, std: float) -> None:
+    slope = (WEIGHT * torch.tensor([-minus_log_slope(u) for u in (mean + std * XI).tolist()]).double()).sum().item()
+    wanted = gaussian_entropy(torch.tensor([math.log(std)])).item() + slope
+    assert squashed_entropy(mean, std) == pytest.approx(wanted, abs=1e-5)
+    assert squashed_entropy(mean, std) < math.log(2)
+
+
+def test_dimensions_add_up_their_entropies() -> None:
+    # two dimensions, by a product of two grids
+    xi = XI[::40]
+    noise = torch.cartesian_prod(xi, xi)
+    weight = torch.outer(WEIGHT[::40], WEIGHT[::40]).flatten() * 1_600
+    _, log_density = squash(table(0.4, -1), table(-0.5, 0.2), noise)
+    wanted = squashed_entropy(0.4, math.exp(-0.5)) + squashed_entropy(-1, math.exp(0.2))
+    assert -(weight * log_density).sum().item() == pytest.approx(wanted, rel=1e-6)
+
+
+# Soft actor-critic: value of one draw, and losses. (R, B) = (2, 3), and where it matters (3, 3)
+
+
+def test_the_soft_value_of_a_draw_by_hand() -> None:
+    q, log_density = table([1, 2, 3], [-4, 0, 8]), table([-1, 2, 0], [-3, 0.5, -0.25])
+    assert sampled_soft_value(q, log_density, 0.5).tolist() == [[1.5, 1, 3], [-2.5, -0.25, 8.125]]
+    assert sampled_soft_value(q, log_density, 0).tolist() == q.tolist()
+    assert sampled_soft_value(q, log_density, table([0.5], [2])).tolist() == [[1.5, 1, 3], [2, -1, 8.5]]
+    assert sampled_soft_value(q[0], log_density[0], 2).tolist() == [3, -2, 3]
+    assert sampled_soft_value(q.float(), log_density.float(), torch.tensor(0.5)).dtype == torch.float32
+
+
+@FAST
+@given(seed=st.integers(0, 2**32 - 1), temperature=st.floats(0, 100))
+def test_the_mean_of_the_soft_value_of_draws_is_the_policys_soft_value(seed: int, temperature: float) -> None:
+    rng = np.random.default_rng(seed)
+    q = torch.from_numpy(rng.normal(size=(2, 3, 4)))
+    policy = torch.from_numpy(rng.dirichlet(np.ones(4), size=(2, 3)))
+    each = [sampled_soft_value(q[..., a], policy[..., a].log(), temperature) for a in range(4)]
+    mean = sum(policy[..., a] * each[a] for a in range(4))
+    torch.testing.assert_close(mean, soft_policy_value(q, policy, temperature), rtol=1e-12, atol=1e-12)
+
+
+DRAWN: dict[str, Callable[..., Tensor]] = {
+    "sampled_soft_value": sampled_soft_value,
+    "actor_loss": lambda q, log_density, temperature: actor_loss(log_density, q, temperature),
+}
+every_function_of_a_draw = pytest.mark.parametrize("name", DRAWN)
+
+
+@every_function_of_a_draw
+def test_a_temperature_of_each_run_is_a_column_also_where_there_are_as_many_runs_as_transitions(name: str) -> None:
+    square, log_density, alphas = SQUARE[..., 0], SQUARE[..., 1], [0.5, 2.0, 8.0]
+    found = DRAWN[name](square, log_density, table(*([alpha] for alpha in alphas)))
+    for run, alpha in enumerate(alphas):
+        assert torch.equal(found[run], DRAWN[name](square[run], log_density[run], alpha))
+    for shape in ((3,), (1,), (3, 3, 1)):
+        words = (
+            rf"rank of the value, 2 for tensors of shape \(3, 3\), \(3, 3\), but has the shape \({str(shape)[1:-1]}\)"
+        )
+        with pytest.raises(ValueError, match=words):
+            DRAWN[name](square, log_density, torch.ones(shape, dtype=torch.float64))
+
+
+@every_function_of_a_draw
+@pytest.mark.parametrize("temperature", [-1e-9, -1.0, math.nan, math.inf])
+def test_a_negative_temperature_of_a_draw_is_refused(name: str, temperature: float) -> None:
+    for bad, place in ((temperature, ""), (table([0.0], [temperature]), r" at \[1, 0\]")):
+        words = rf"^temperature must be non-negative and finite, but is {temperature:g}{place}\.$"
+        with pytest.raises(ValueError, match=words):
+            DRAWN[name](table([1, 2, 3], [4, 5, 6]), table([1, 2, 3], [4, 5, 6]), bad)
+    whole = torch.ones(2, 3, dtype=torch.int64)
+    for pair in ((whole, whole.double()), (whole.double(), whole)):
+        with pytest.raises(TypeError, match=r"must be floating-point numbers, but are of torch\.int64"):
+            DRAWN[name](*pair, 0.5)
+
+
+def test_the_critics_errors_are_averaged_over_the_batch_halved_and_added_by_hand() -> None:
+    q = table([[1, 2, 3], [0, 0, 0]], [[0, 0, 0], [1, -1, 3]]).requires_grad_()  # (critics, R, B) = (2, 2, 3)
+    target = table([1, 0, 6], [2, -1, 0])
+    loss = critic_loss(q, target)
+    assert loss.tolist() == [(0 + 4 + 9 + 1 + 0 + 36) / 6, (4 + 1 + 0 + 1 + 0 + 9) / 6]
+    assert critic_loss(q[:1], target).tolist() == [13 / 6, 5 / 6]
+    # each critic is pushed by its own error alone, and no run by another's
+    torch.testing.assert_close(torch.autograd.grad(loss.sum(), q)[0], (q.detach() - target) / 3)
+    (slope,) = torch.autograd.grad(critic_loss(q, target)[1], q)
+    assert not slope[:, 0].any() and slope[:, 1].any(-1).all()
+    assert critic_loss(torch.zeros(2, 4, 3, 5), torch.zeros(4, 3, 5)).shape == (4, 3)
+
+
+def test_the_actors_loss_is_what_it_pays_for_certainty_less_what_the_action_is_worth_by_hand() -> None:
+    log_density, q = table([1, -2, 4], [0, 3, -3]).requires_grad_(), table([5, 0, 1], [-2, 2, 6]).requires_grad_()
+    assert actor_loss(log_density, q, 0.5).tolist() == [(1.5 - 6) / 3, (0 - 6) / 3]
+    loss = actor_loss(log_density, q, table([0.5], [2]))
+    by_log_density, by_q = torch.autograd.grad(loss.sum(), (log_density, q))
+    assert by_log_density.tolist() == [[pytest.approx(0.5 / 3)] * 3, [pytest.approx(2 / 3)] * 3]
+    assert by_q.tolist() == [[pytest.approx(-1 / 3)] * 3] * 2
+    torch.testing.assert_close(loss, -sampled_soft_value(q, log_density, table([0.5], [2])).mean(-1))
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0])
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (-0.7, 0.2), (0.5, 1.0), (1.2, 0.7)])
+def test_the_mean_of_the_actors_gradient_is_that_of_the_divergence_times_the_temperature(
+    mean: float, std: float, temperature: float
+) -> None:
+    # (7.5)–(7.7): Z has no μ and no σ in it. The divergence is integrated over the actions, the gradient over the noise.
+    def height(action: Any) -> Any:
+        return np.sin(3 * action) + action
+
+    u = np.linspace(-18, 18, 36_001)
+    width = (u[1] - u[0]) / np.cosh(u) ** 2
+    log_boltzmann = height(np.tanh(u)) / temperature
+    log_boltzmann -= np.log((np.exp(log_boltzmann) * width).sum())
+
+    def divergence(mean: float, log_std: float) -> float:
+        log_density = -(((u - mean) / np.exp(log_std)) ** 2) / 2 - log_std - HALF_LOG + 2 * np.log(np.cosh(u))
+        return float((np.exp(log_density) * (log_density - log_boltzmann) * width).sum())
+
+    parameters = [torch.tensor([x], dtype=torch.float64, requires_grad=True) for x in (mean, math.log(std))]
+    action, log_density = squash(*parameters, XI.unsqueeze(-1))
+    value = (3 * action).sin() + action
+    each = actor_loss(log_density.unsqueeze(-1), value, temperature)  # a batch of one for every draw of the noise
+    found = torch.autograd.grad((WEIGHT * each).sum(), parameters)
+    for which, step in ((0, (1e-5, 0)), (1, (0, 1e-5))):
+        ends = [divergence(mean + sign * step[0], math.log(std) + sign * step[1]) for sign in (1, -1)]
+        slope = temperature * (ends[0] - ends[1]) / 2e-5
+        assert found[which].item() == pytest.approx(slope, rel=1e-5, abs=1e-7)
