@@ -1,6 +1,7 @@
 """The empirical MDP of a replay, against the same MDP built outcome by outcome and solved exactly."""
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import FAST, random_mdp
 
-from sac_tutorial.dynamic_programming import optimal_q
+from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
 from sac_tutorial.empirical import empirical_q, nearest_state
+from sac_tutorial.equations import epsilon_greedy_value, greedy_value, soft_value
 from sac_tutorial.features import pictures
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
@@ -98,6 +100,30 @@ def test_with_many_transitions_it_is_the_optimum_of_the_mdp_itself() -> None:
     # 4,000 visits of a pair leave a mean of targets, whose deviation is about 1, an error of 0.016; through the
     # bootstrap it grows at most by 1 / (1 − γ) = 5.
     assert (found - optimal_q(mdp)).abs().max() < 5 * 4 * 0.016
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 10.0])
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9])
+def test_with_soft_values_it_is_the_soft_optimum_of_the_same_mdp(discount: float, temperature: float) -> None:
+    batch, features = stored(0)
+    q = empirical_q(batch, features, ACTIONS, discount, next_value=partial(soft_value, temperature=temperature))
+    for run in range(RUNS):
+        exact = soft_optimal_q(counted(batch, features, run, discount), temperature)
+        torch.testing.assert_close(q[run], exact, rtol=0, atol=1e-8)
+
+
+def test_each_run_may_have_a_temperature_of_its_own_and_other_values_have_their_own_answers() -> None:
+    batch, features = stored(1)
+    alphas = [0.1, 1.0, 3.0]
+    column = torch.tensor(alphas, dtype=torch.float64).unsqueeze(-1)
+    q = empirical_q(batch, features, ACTIONS, 0.8, next_value=partial(soft_value, temperature=column))
+    for run, alpha in enumerate(alphas):
+        exact = soft_optimal_q(counted(batch, features, run, 0.8), alpha)
+        torch.testing.assert_close(q[run], exact, rtol=0, atol=1e-8)
+    q = empirical_q(batch, features, ACTIONS, 0.8, next_value=partial(epsilon_greedy_value, epsilon=0.3))
+    torch.testing.assert_close(q[2], epsilon_greedy_q(counted(batch, features, 2, 0.8), 0.3), rtol=0, atol=1e-8)
+    usual = empirical_q(batch, features, ACTIONS, 0.8)
+    assert torch.equal(usual, empirical_q(batch, features, ACTIONS, 0.8, next_value=greedy_value))
 
 
 @pytest.mark.parametrize("discount", [1.0, -0.1, np.nan])

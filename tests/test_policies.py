@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.stats import chisquare, kstest
 from torch import Tensor, nn
 
+from sac_tutorial.equations import squash
 from sac_tutorial.networks import MLP, Learnable, Parameters
-from sac_tutorial.policies import Categorical, Gaussian, Policy
+from sac_tutorial.policies import Categorical, Gaussian, Policy, SquashedGaussian
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, BATCH, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 3, 5, 4, 7, 6, 2
@@ -205,3 +207,168 @@ def test_no_run_knows_of_another(policy: Any, disturbance: float) -> None:
 
     for calm, disturbed in zip(outcome(0.0), outcome(disturbance), strict=True):
         assert torch.equal(calm[[0, 2]], disturbed[[0, 2]])
+
+
+# Squashed: inside [−1, 1]
+
+SQUASHED = SquashedGaussian(MLP(INPUTS, (HIDDEN,), 2 * DIMENSIONS), DIMENSIONS)
+SAME_SIGMA = SquashedGaussian(MLP(INPUTS, (HIDDEN,), DIMENSIONS), DIMENSIONS)
+either = pytest.mark.parametrize("policy", [SQUASHED, SAME_SIGMA], ids=["of the state", "the same"])
+
+
+def squashed_parameters(policy: SquashedGaussian) -> Parameters:
+    parameters = double(policy.initial((RUNS,), generator(2)))
+    if not policy.state_dependent:
+        parameters[-1] = (normal(RUNS, 1, DIMENSIONS, seed=9) / 2).requires_grad_()
+    return parameters
+
+
+def before_squashing(policy: SquashedGaussian, parameters: Parameters, run: int, seen: Tensor) -> tuple[Tensor, Tensor]:
+    """μ and log σ of one run, in plain PyTorch: the network's first outputs are the means, the others log σ."""
+    out = single(parameters, run, seen)
+    return (out[:, :DIMENSIONS], out[:, DIMENSIONS:]) if policy.state_dependent else (out, parameters[4][run])
+
+
+@either
+def test_draws_and_their_log_densities_are_those_of_pytorchs_transformed_normal(policy: SquashedGaussian) -> None:
+    parameters, seen = squashed_parameters(policy), normal(RUNS, BATCH, INPUTS)
+    action, log_density = policy.draw(parameters, seen, generator(4))
+    assert action.shape == (RUNS, BATCH, DIMENSIONS) and log_density.shape == (RUNS, BATCH)
+    noise = torch.randn(RUNS, BATCH, DIMENSIONS, generator=generator(4)).double()
+    total = torch.zeros((), dtype=torch.float64)
+    for run in range(RUNS):
+        mean, log_std = before_squashing(policy, parameters, run, seen[run])
+        transform = torch.distributions.TanhTransform(cache_size=1)
+        theirs = torch.distributions.TransformedDistribution(
+            torch.distributions.Normal(mean, log_std.exp()), [transform]
+        )
+        wanted = transform(mean + log_std.exp() * noise[run])
+        torch.testing.assert_close(action[run], wanted)
+        torch.testing.assert_close(log_density[run], theirs.log_prob(wanted).sum(-1))
+        total = total + (2 * wanted.sum(-1) + theirs.log_prob(wanted).sum(-1)).sum()
+    mine = torch.autograd.grad((2 * action.sum(-1) + log_density).sum(), parameters)
+    for found, slope in zip(mine, torch.autograd.grad(total, parameters), strict=True):
+        torch.testing.assert_close(found, slope)
+
+
+@either
+def test_draws_are_spread_as_the_squashed_gaussian_of_the_run_and_the_state(policy: SquashedGaussian) -> None:
+    parameters, count = [parameter.detach() for parameter in squashed_parameters(policy)], 4_000
+    states = normal(RUNS, BATCH, INPUTS)
+    action, _ = policy.draw(parameters, states.repeat(1, count, 1), generator())
+    action = action.view(RUNS, count, BATCH, DIMENSIONS)
+    assert action.abs().max() < 1
+    rows = []
+    for run in range(RUNS):
+        mean, log_std = before_squashing(policy, parameters, run, states[run])
+        noise = (action[run].atanh() - mean) / log_std.exp()
+        rows += list(noise.flatten(1).T)
+    for row in rows:
+        assert kstest(row.numpy(), "norm").pvalue > 1e-6
+    together = np.corrcoef(torch.stack(rows).numpy()) - np.eye(len(rows))
+    assert len(rows) == RUNS * BATCH * DIMENSIONS and np.abs(together).max() < 6 / math.sqrt(count)
+
+
+@either
+def test_the_median_is_tanh_of_the_mean_and_half_of_the_draws_lie_on_either_side(policy: SquashedGaussian) -> None:
+    parameters, seen, count = squashed_parameters(policy), normal(RUNS, 1, INPUTS), 4_000
+    median = policy.median(parameters, seen)
+    for run in range(RUNS):
+        torch.testing.assert_close(median[run], before_squashing(policy, parameters, run, seen[run])[0].tanh())
+    action, _ = policy.draw(parameters, seen.expand(-1, count, -1), generator())
+    above = (action > median).double().mean(1)
+    assert ((above - 0.5).abs() < 6 * 0.5 / math.sqrt(count)).all()
+
+
+def test_the_likeliest_action_lies_further_out_than_the_median() -> None:
+    # where u = μ + 2 σ² tanh u; the docstring says so
+    mean, std = 0.4, 0.5
+
+    def minus_log_density(u: float) -> float:
+        mu, log_std, noise = (torch.tensor([x], dtype=torch.float64) for x in (mean, math.log(std), (u - mean) / std))
+        return -squash(mu, log_std, noise)[1].item()
+
+    best = minimize_scalar(minus_log_density, bounds=(-3, 3), method="bounded", options={"xatol": 1e-9}).x
+    assert best == pytest.approx(mean + 2 * std**2 * math.tanh(best), abs=1e-6) and best > mean + 0.1
+
+
+def given_outputs(values: Tensor) -> tuple[SquashedGaussian, Parameters]:
+    """A policy that has these outputs, (R, 2 · dimensions), whatever it sees."""
+    policy = SquashedGaussian(MLP(INPUTS, (), values.shape[-1]), values.shape[-1] // 2)
+    return policy, [torch.zeros(len(values), INPUTS, values.shape[-1]), values.unsqueeze(1).clone().requires_grad_()]
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"), [(-1e4, -20.0), (-20.5, -20.0), (-19.5, -19.5), (1.5, 1.5), (2.5, 2.0), (1e4, 2.0)]
+)
+def test_log_sigma_is_clamped_and_beyond_the_edges_it_is_not_moved(told: float, kept: float) -> None:
+    policy, parameters = given_outputs(torch.tensor([[30.0, -30.0, told, 0.5]]))
+    seen = normal(1, 1, INPUTS).float()
+    mean, log_std = policy.gaussian(parameters, seen)
+    assert mean.tolist() == [[[30, -30]]] and log_std.tolist() == [[[kept, 0.5]]]  # the mean is not
+    action, log_density = policy.draw(parameters, seen, generator())
+    assert log_density.isfinite().all()
+    (slope,) = torch.autograd.grad((log_density + action.sum(-1)).sum(), parameters[1:])
+    assert slope.isfinite().all() and (slope[0, 0, 2] == 0) == (kept != told) and slope[0, 0, 3] != 0
+    shared = SquashedGaussian(MLP(INPUTS, (), 1), 1)
+    far = [torch.zeros(1, INPUTS, 1), torch.zeros(1, 1, 1), torch.full((1, 1, 1), told)]
+    assert shared.gaussian(far, seen)[1].tolist() == [[[kept]]]
+
+
+def test_a_sigma_for_all_states_begins_at_one_is_learnt_and_is_that_of_its_own_run() -> None:
+    first = SAME_SIGMA.initial((4, RUNS), generator(3))
+    assert all(map(torch.equal, first[:-1], SAME_SIGMA.network.initial((4, RUNS), generator(3))))
+    assert torch.equal(first[-1], torch.zeros(4, RUNS, 1, DIMENSIONS)) and len(first) == 5
+    assert (SAME_SIGMA.state_dependent, SQUASHED.state_dependent) == (False, True)
+    assert all(
+        map(torch.equal, SQUASHED.initial((RUNS,), generator(3)), SQUASHED.network.initial((RUNS,), generator(3)))
+    )
+    parameters, seen = SAME_SIGMA.initial((2,), generator()), normal(2, 400, INPUTS).float()
+    learnable = Learnable([*parameters[:-1], parameters[-1] + 1], 0.1)
+    _, log_density = SAME_SIGMA.draw(learnable.parameters, seen, generator())
+    learnable.descend(log_density.mean(-1) * torch.tensor([1.0, -1.0]))  # run 0 wants more entropy, run 1 less
+    mean, log_std = SAME_SIGMA.gaussian(learnable.parameters, seen)
+    assert log_std.shape == (2, 1, DIMENSIONS) and mean.shape == (2, 400, DIMENSIONS)
+    # so wide a Gaussian is pushed to the edges by tanh: the narrower, the more entropy, (7.15)
+    torch.testing.assert_close(log_std.detach(), torch.tensor([[[0.9, 0.9]], [[1.1, 1.1]]]))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "dimensions", "error", "message"),
+    [
+        (
+            3,
+            2,
+            ValueError,
+            "An action of 2 dimensions needs a network of 4 outputs, .* or of 2 for .* but this one has 3",
+        ),
+        (1, 2, ValueError, "but this one has 1"),
+        (8, 2, ValueError, "but this one has 8"),
+        (2, 0, ValueError, "dimensions must be at least 1"),
+        (2, 1.0, TypeError, "dimensions must be a whole number"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_action_is_refused(
+    outputs: int, dimensions: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        SquashedGaussian(MLP(INPUTS, (HIDDEN,), outputs), dimensions)
+
+
+@either
+@pytest.mark.parametrize("disturbance", [1e6, math.nan])
+def test_no_run_knows_of_anothers_squashed_gaussian(policy: SquashedGaussian, disturbance: float) -> None:
+    def outcome(extra: float) -> list[Tensor]:
+        parameters = [parameter.clone() for parameter in policy.initial((RUNS,), generator())]
+        for parameter in parameters:
+            parameter[1] += extra
+        seen = normal(RUNS, BATCH, INPUTS).float()
+        return [*policy.draw(parameters, seen, generator(3)), policy.median(parameters, seen)]
+
+    for calm, disturbed in zip(outcome(0.0), outcome(disturbance), strict=True):
+        assert torch.equal(calm[[0, 2]], disturbed[[0, 2]])
+    first, again, other = (
+        policy.draw(policy.initial((RUNS,), generator()), normal(RUNS, BATCH, INPUTS).float(), generator(seed))[0]
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other) and first.dtype == torch.float32

@@ -1,6 +1,7 @@
 """Files of tensors: what comes back, what is refused, and what happens when writing fails."""
 
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sac_tutorial.saving import fill, load_agent, load_tensors, save_agent, save_tensors
+from sac_tutorial.saving import FORMAT, fill, load_agent, load_tensors, save_agent, save_tensors
 
 TENSORS = {
     "weight": torch.arange(6.0).reshape(2, 3),
@@ -183,7 +184,7 @@ def test_agents_come_back_with_their_count_of_updates(tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for name in here for a, b in zip(here[name], there[name], strict=True))
     tensors, description = load_tensors(tmp_path / "file")
     assert sorted(tensors) == ["online.0", "online.1", "target.0"]
-    assert description == {"format": "1", "agent": "Some", "network": "a network", "updates": "123"}
+    assert description == {"format": "1", "agent": "Some", "network": "a network", "updates": "123"} and FORMAT == "1"
 
 
 @pytest.mark.parametrize(
@@ -222,3 +223,38 @@ def test_a_file_without_a_description_or_cut_off_holds_no_agent(tmp_path: Path) 
         assert not here["online"][0].any()
     with pytest.raises(FileNotFoundError, match="There is no file"):
         load_agent(tmp_path / "nowhere", "Some", "a network", lists())
+
+
+@pytest.mark.parametrize(("version", "shown"), [("0", "0"), ("2", "2"), ("", ""), ("1.0", "1.0"), (None, "nought")])
+def test_a_file_of_another_version_is_refused_by_both_numbers_and_nothing_is_filled(
+    version: str | None, shown: str, tmp_path: Path
+) -> None:
+    path, here = tmp_path / "file", lists()
+    save_agent(path, "Some", "a network", 5, lists(7.0))
+    tensors, description = load_tensors(path)
+    del description["format"]
+    save_tensors(path, tensors, description | ({} if version is None else {"format": version}))
+    words = rf"file was written in version {shown} of the format, but this package reads version {FORMAT}\.$"
+    with pytest.raises(ValueError, match=words):
+        load_agent(path, "Some", "a network", here)
+    assert not any(tensor.any() for several in here.values() for tensor in several)
+    with pytest.raises(ValueError, match="holds no Other agent"):  # whose file it is, is the first thing to say
+        load_agent(path, "Other", "another network", here)
+
+
+def test_an_agents_file_with_code_in_it_is_refused_and_runs_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, here = tmp_path / "file", lists()
+    save_agent(path, "Some", "a network", 5, lists(7.0))
+    whole = path.read_bytes()
+    torch.save({"online.0": Trap(), **TENSORS}, path)
+    trap = path.read_bytes()
+    for content in (trap, pickle.dumps(Trap()), whole + trap, trap + whole):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no safetensors file"):
+            load_agent(path, "Some", "a network", here)
+    assert not (tmp_path / "sprung").exists() and not here["online"][0].any()
+    pickle.loads(pickle.dumps(Trap()))
+    assert (tmp_path / "sprung").exists()  # as it does where somebody unpickles it

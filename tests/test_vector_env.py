@@ -14,7 +14,15 @@ from scipy.stats import chisquare
 
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.vector_env import FiniteMDPVectorEnv, action_shape, make_envs, observation_shape, vector_length
+from sac_tutorial.vector_env import (
+    FiniteMDPVectorEnv,
+    action_dimensions,
+    action_shape,
+    make_envs,
+    number_of_actions,
+    observation_shape,
+    vector_length,
+)
 
 RUNS = 7
 
@@ -466,3 +474,49 @@ def test_the_ends_of_a_rescaled_action_lie_inside_the_true_bounds() -> None:
         envs.reset()
         for end in (-1.0, 1.0):
             envs.step(np.full((1, 2), end, dtype=np.float32))
+
+
+# What an agent asks of its actions
+
+
+def test_numbered_actions_are_counted_and_vectors_have_a_length() -> None:
+    assert number_of_actions(make_envs("CartPole-v1", 2), "Some", instead="Other") == 2
+    assert number_of_actions(make_envs(restless(), 2), "Some", instead="Other") == 3
+    assert action_dimensions(make_envs("Pendulum-v1", 2), "Some", instead="Other") == 1
+    wide = Box(np.array([-1, -1, -1], dtype=np.float32), np.array([1, 1, 1], dtype=np.float32))
+    assert action_dimensions(make_envs(lambda: Spaces(action=wide), 2), "Some", instead="Other") == 3
+
+
+def test_who_needs_other_actions_is_told_which_agent_takes_these() -> None:
+    words = (
+        r"^Some numbers its actions, but the action space is Box\(-1.*: for actions that are vectors there is Other\.$"
+    )
+    with pytest.raises(TypeError, match=words):
+        number_of_actions(make_envs("Pendulum-v1", 2), "Some", instead="Other")
+    with pytest.raises(TypeError, match="numbered from 0, but from 2 on"):
+        number_of_actions(make_envs(lambda: Spaces(action=Discrete(5, start=2)), 2), "Some", instead="Other")
+    several = make_envs(lambda: Spaces(action=MultiDiscrete([2, 3])), 2)
+    with pytest.raises(TypeError, match=r"Actions must be numbered \(Discrete\) or vectors"):
+        number_of_actions(several, "Some", instead="Other")
+    for envs, space in ((make_envs("CartPole-v1", 2), r"Discrete\(2\)"), (several, "MultiDiscrete")):
+        words = (
+            rf"^Some's actions are vectors, but the action space is {space}.*: for numbered actions there is Other\.$"
+        )
+        with pytest.raises(TypeError, match=words):
+            action_dimensions(envs, "Some", instead="Other")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        ([-1, -1], [1, 2], r"Actions must be in \[-1, 1\], as make_envs rescales them, but the action space is Box"),
+        ([-1, 0], [1, 1], r"Actions must be in \[-1, 1\]"),
+        ([-np.inf, -1], [np.inf, 1], r"Actions must be in \[-1, 1\]"),
+        ([[-1, -1]], [[1, 1]], r"Each action must be a vector for these networks, but has the shape \(1, 2\)"),
+    ],
+)
+def test_vectors_in_other_bounds_or_of_another_shape_are_refused(low: Any, high: Any, words: str) -> None:
+    envs: VectorEnv = VectorEnv()  # not made by make_envs, which would rescale them
+    envs.single_action_space = Box(np.array(low, dtype=np.float32), np.array(high, dtype=np.float32))
+    with pytest.raises(ValueError, match=words):
+        action_dimensions(envs, "Some", instead="Other")
