@@ -1,22 +1,28 @@
 """The course's figures: one style, learning curves with their spread, and gridworlds.
 
-The only file that imports matplotlib. May import: `mdp`. Colours are those of Okabe and Ito, which colour-blind
+The only file that imports matplotlib. May import: `mdp`, `_borders`. Colours are those of Okabe and Ito, which colour-blind
 readers tell apart; every line also differs in its dashes, so that a figure survives a grey printer.
 """
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from cycler import cycler
+from matplotlib.animation import FuncAnimation, PillowWriter
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from sac_tutorial._borders import positive_number
 from sac_tutorial.mdp import FiniteMDP
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -137,3 +143,25 @@ def _draw_arrows(axes: Axes, foot: tuple[float, float], labels: Sequence[str], p
                     "shrinkB": 0,
                 },
             )
+
+
+def moving_picture(
+    figure: Figure, draw: Callable[[int], Iterable[Artist]], frames: Iterable[int], *, interval: float
+) -> bytes:
+    """Return a figure in motion, as the bytes of a GIF; the figure itself is closed, and not shown.
+
+    Args:
+        figure: what is drawn on.
+        draw: changes the figure for one of the frames, and returns what it has changed.
+        frames: the numbers that `draw` is given, one after another.
+        interval: seconds from one frame to the next, > 0.
+
+    Raises:
+        TypeError, ValueError: for an interval that is no positive number.
+    """
+    animation = FuncAnimation(figure, draw, frames, interval=1000 * positive_number("interval", interval))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "moving.gif"
+        animation.save(path, writer=PillowWriter(fps=round(1 / interval)), dpi=72)
+        plt.close(figure)
+        return path.read_bytes()

@@ -37,6 +37,15 @@ from sac_tutorial.check.lesson_06 import (
     soft_target,
     soft_value,
 )
+from sac_tutorial.check.lesson_07 import (
+    discrete_soft_value,
+    pathwise_gradient,
+    sac_target,
+    soft_actor_loss,
+    squashed_log_density,
+    twin_loss,
+    value_network_loss,
+)
 from sac_tutorial.check.records import Verdict, report
 
 __all__ = [
@@ -48,6 +57,7 @@ __all__ = [
     "actor_loss",
     "boltzmann_divergence",
     "discounted_return",
+    "discrete_soft_value",
     "double_estimate",
     "double_q_target",
     "double_value",
@@ -59,6 +69,7 @@ __all__ = [
     "hottest_policy",
     "logit_gradient",
     "needed_steps",
+    "pathwise_gradient",
     "pathwise_objective",
     "piece_return",
     "polyak_step",
@@ -66,12 +77,15 @@ __all__ = [
     "q_update",
     "reinforce_weight",
     "report",
+    "sac_target",
     "semi_gradient_step",
+    "soft_actor_loss",
     "soft_policy_iteration",
     "soft_policy_value",
     "soft_target",
     "soft_value",
     "solve_policy",
+    "squashed_log_density",
     "state_value",
     "sweeps_needed",
     "td3_target",
@@ -79,6 +93,8 @@ __all__ = [
     "trained_dqn",
     "trained_expected_sarsa",
     "transition",
+    "twin_loss",
     "uniform_bias",
+    "value_network_loss",
     "verdict",
 ]

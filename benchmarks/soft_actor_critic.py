@@ -1,0 +1,204 @@
+"""Soft actor-critic: against Stable-Baselines3 and SBX at two sizes, against its own matrix products, and how its cost grows.
+
+All have the same networks, batch, replay, discount, rates, Adam and Polyak rate, learn once from every step, and keep the
+temperature as it is: learning it is for every contestant a few operations on one number.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.contestants import CORES, PEERS, Ours, Peer, Runs, Task, Theirs, algorithm, compare, parameters_of
+from benchmarks.timing import interleaved
+from sac_tutorial.replay import Batch
+from sac_tutorial.sac import SAC, SACSettings
+from sac_tutorial.vector_env import make_envs
+
+DISCOUNT, LEARNING_RATE, POLYAK, TEMPERATURE = 0.99, 1e-3, 0.005, 0.2
+CAPACITY = 20_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """An environment with vectors of these lengths, the hidden layers of all three networks, and a batch."""
+
+    environment: str
+    observation: int
+    action: int
+    hidden: tuple[int, ...]
+    batch: int
+
+    def __str__(self) -> str:
+        """Name the size in a title."""
+        widths = " x ".join(map(str, self.hidden))
+        return f"SAC on {self.environment}, {widths} hidden, batch {self.batch}, one update a step, {CORES} cores"
+
+    @property
+    def actor(self) -> tuple[int, ...]:
+        """The widths of the actor's layers, from the input to means and log σ."""
+        return (self.observation, *self.hidden, 2 * self.action)
+
+    @property
+    def critic(self) -> tuple[int, ...]:
+        """The widths of the layers of one critic of the two."""
+        return (self.observation + self.action, *self.hidden, 1)
+
+    def task(self, *, unmeasured: int, steps: dict[int, int]) -> Task:
+        """Return what contestants do at this size."""
+        return Task(
+            ours=partial(runs, self),
+            peer=partial(peer, self),
+            parameters=parameters_of(*self.actor) + 2 * parameters_of(*self.critic),
+            warmup=self.batch,
+            unmeasured=unmeasured,
+            steps=steps,
+        )
+
+
+COURSE = Size("Pendulum-v1", 3, 1, (64, 64), 128)
+PAPER = Size("HalfCheetah-v5", 17, 6, (256, 256), 256)
+
+
+def missing() -> list[str]:
+    """Return the name of what simulates the environment of the paper's size if it is not installed."""
+    return [] if importlib.util.find_spec("mujoco") else ["MuJoCo"]
+
+
+def runs(size: Size, number: int, device: str = "cpu") -> Runs:
+    """This package."""
+    envs = make_envs(size.environment, number)
+    agent = SAC(envs, settings(size), device=device)
+    learnables = [agent.actor, agent.critic]
+    return Runs(envs, agent, learnables, capacity=CAPACITY, warmup=size.batch, batch_size=size.batch)
+
+
+def settings(size: Size) -> SACSettings:
+    """This package's hyper-parameters, which are also the peers'."""
+    return SACSettings(
+        discount=DISCOUNT,
+        temperature=TEMPERATURE,
+        actor_learning_rate=LEARNING_RATE,
+        critic_learning_rate=LEARNING_RATE,
+        polyak=POLYAK,
+        hidden=size.hidden,
+    )
+
+
+def peer(size: Size, name: str, seed: int) -> Peer:
+    """One run of a peer."""
+    model = algorithm(name, "SAC")(
+        "MlpPolicy",
+        size.environment,
+        learning_rate=LEARNING_RATE,
+        buffer_size=CAPACITY,
+        learning_starts=size.batch,
+        batch_size=size.batch,
+        tau=POLYAK,
+        gamma=DISCOUNT,
+        train_freq=1,
+        gradient_steps=1,
+        ent_coef=TEMPERATURE,
+        policy_kwargs={"net_arch": list(size.hidden)},
+        seed=seed,
+        device="cpu",
+    )
+    policy = model.policy
+    learnt = [policy.actor_state.params, policy.qf_state.params] if name == "SBX" else [policy.actor, policy.critic]
+    return Peer(model, learnt)
+
+
+def course_size() -> Iterator[str]:
+    """Yield the comparison of many runs with one run on each core, which is how the peers are fastest."""
+    task = COURSE.task(unmeasured=100, steps={1: 300, 8: 300, 32: 150, 64: 80})
+    ours = [*(Ours(number, CORES) for number in task.steps), Ours(8, 1)]
+    if torch.cuda.is_available():
+        ours += [Ours(number, 1, "cuda") for number in task.steps]
+    return compare(task, str(COURSE), ours, [Theirs(name, CORES) for name in PEERS])
+
+
+def paper_size() -> Iterator[str]:
+    """Yield the comparison of one run with one run, both on all cores, and what our update takes beside its products."""
+    task = PAPER.task(unmeasured=50, steps={1: 150})
+    yield from compare(task, str(PAPER), [Ours(1, CORES)], [Theirs(name, 1, CORES) for name in PEERS])
+    usual = torch.get_num_threads()
+    torch.set_num_threads(CORES)
+    learn, products = update(PAPER, 1), matrix_products(PAPER, 1)
+    operations = flops(products)
+    if flops(learn) != operations:
+        raise AssertionError(f"An update takes {flops(learn):,} operations in matrix products, not {operations:,}.")
+    seconds = interleaved({"update": learn, "products": products}, repetitions=200)
+    torch.set_num_threads(usual)
+    yield (
+        f"  An update takes {1e3 * seconds['update']:.2f} ms and its matrix products alone {1e3 * seconds['products']:.2f} ms "
+        f"({operations / 1e6:.0f} MFLOP at {operations / seconds['products'] / 1e9:.0f} GFLOP/s): "
+        f"{seconds['products'] / seconds['update']:.0%} of it."
+    )
+
+
+def cost_by_size() -> Iterator[str]:
+    """Yield what an update costs each run, by the number of runs and the width of the networks."""
+    numbers = (1, 4, 16, 64)
+    usual = torch.get_num_threads()
+    torch.set_num_threads(CORES)
+    yield f"The cost of an update of SAC in ms a run, by the width of two hidden layers, batch {COURSE.batch}, {CORES} cores"
+    yield f"  {'width':>10}" + "".join(f"{f'{number} run' + 's' * (number > 1):>12}" for number in numbers)
+    for width in (32, 64, 128, 256, 512):
+        size = Size(COURSE.environment, COURSE.observation, COURSE.action, (width, width), COURSE.batch)
+        cells = []
+        for number in numbers:
+            repetitions = max(3, 4_000 // (number * width) * 10)
+            seconds = interleaved({"update": update(size, number)}, repetitions)["update"]
+            cells.append(f"{1e3 * seconds / number:12.3f}")
+        yield f"  {width:10}" + "".join(cells)
+    torch.set_num_threads(usual)
+
+
+def update(size: Size, number: int) -> Callable[[], object]:
+    """Return a function that takes one update on a batch of noise."""
+    agent = SAC(make_envs(size.environment, number), settings(size))
+    draw = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    shape = (number, size.batch)
+    batch = Batch(
+        observation=draw(*shape, size.observation),
+        action=draw(*shape, size.action).tanh(),
+        reward=draw(shape),
+        next_observation=draw(*shape, size.observation),
+        terminated=torch.zeros(shape, dtype=torch.bool),
+    )
+    return partial(agent.update, batch)
+
+
+def matrix_products(size: Size, number: int) -> Callable[[], None]:
+    """Return a function that does the matrix products of one update, and nothing else.
+
+    Forward, the actor runs twice, and the critics once more: for the target, for their own step and for the actor's. Backward,
+    each has its weights' gradients once, and the gradients of what enters a layer: those of an observation and of an action
+    of the replay nobody needs.
+    """
+    work: list[Callable[[], object]] = []
+    for networks, widths, judges in ((number, size.actor, 0), (2 * number, size.critic, 1)):
+        for layer, (n, m) in enumerate(pairwise(widths)):
+            x, weight, bias = torch.rand(networks, size.batch, n), torch.rand(networks, n, m), torch.rand(networks, 1, m)
+            gradient = torch.rand(networks, size.batch, m)
+            work += (2 + judges) * [partial(torch.baddbmm, bias, x, weight)]
+            work += [partial(torch.bmm, x.mT, gradient)]
+            work += (judges + (layer > 0)) * [partial(torch.bmm, gradient, weight.mT)]
+
+    def products() -> None:
+        for product in work:
+            product()
+
+    return products
+
+
+def flops(work: Callable[[], object]) -> int:
+    """Return how many additions and multiplications matrix products in this work take."""
+    counter = FlopCounterMode(display=False)
+    with counter:
+        work()
+    return counter.get_total_flops()
