@@ -79,7 +79,7 @@ class SACSettings:
             raise ValueError(
                 f"temperature must be one number or one for each of the {runs} runs, but is {self.temperature}."
             )
-        return torch.tensor(self._temperatures).expand(runs).unsqueeze(-1)
+        return torch.tensor([float(number) for number in self._temperatures]).expand(runs).unsqueeze(-1)
 
 
 class SAC:
