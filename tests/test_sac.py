@@ -1092,6 +1092,7 @@ def lost_in_one_step(form: type[SAC], seed: int, runs: int = 8, steps: int = 400
 @both
 @pytest.mark.parametrize("shared_sigma", [False, True])
 def test_the_best_squashed_gaussian_of_a_problem_of_one_step_is_found(form: type[SAC], shared_sigma: bool) -> None:
+    # Measured with 160 runs of each kind: median 0.008, largest 0.051; least without training 0.66.
     lost = lost_in_one_step(form, 0, shared_sigma=shared_sigma)
     assert lost.min() > -1e-3  # nothing is better than the best, but for the gaps between the candidates
     assert (lost < 0.1).sum() >= 7
@@ -1113,6 +1114,7 @@ def entropies_without_reward(form: type[SAC], seed: int, runs: int = 8, steps: i
 
 @both
 def test_where_nothing_is_rewarded_the_entropy_rises_to_its_maximum(form: type[SAC]) -> None:
+    # Measured with 160 runs of each form: entropy from 0.652, σ from 0.80 to 0.96; without training below 0.45.
     most, best = 0.6836, 0.87  # equation (7.15); the maximum is flat
     entropy, std = entropies_without_reward(form, 0)
     assert (entropy < most + 1e-4).all() and (entropy > most - 0.05).sum() >= 7
@@ -1146,7 +1148,8 @@ def error_of_the_critics(form: type[SAC], seed: int, runs: int = 8, steps: int =
 
 @both
 def test_the_critics_alone_learn_the_soft_value_of_a_policy_that_stays(form: type[SAC]) -> None:
-    assert (error_of_the_critics(form, 0) < 0.4).sum() >= 7
+    # Measured with 128 runs of each form: median 0.07 and 0.05, largest 0.11 and 0.09; least without training 1.09.
+    assert (error_of_the_critics(form, 0) < 0.3).sum() >= 7
 
 
 def test_returns_of_a_line_are_those_of_the_median_policy() -> None:
