@@ -2,7 +2,7 @@
 
 The answers below can be read and imported: this is for learning, not exam-proof.
 
-May import: `diagnosis`, `lesson_03`, `lesson_05`, `equations`, torch.
+May import: `diagnosis`, `lesson_05`, `equations`, torch.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -14,9 +14,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, softplus
 
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
-from sac_tutorial.check.lesson_03 import _without_gradient
-from sac_tutorial.check.lesson_05 import _critics, _differentiated, _flags, _with_gradient
+from sac_tutorial.check.diagnosis import (
+    Case,
+    Exercise,
+    Misconception,
+    differentiated,
+    flags,
+    table,
+    with_gradient,
+    without_gradient,
+)
+from sac_tutorial.check.lesson_05 import linear_critics
 from sac_tutorial.equations import (
     actor_loss,
     critic_loss,
@@ -161,13 +169,13 @@ squashed_log_density = Exercise(
         ),
         Case(
             "the log-density is differentiated by μ, and u is 0.75, 20 or −20",
-            (_with_gradient(table([0.25], [20.0], [-20.0])), table([_HALF], [0.0], [0.0]), table([1.0], [0.0], [0.0])),
+            (with_gradient(table([0.25], [20.0], [-20.0])), table([_HALF], [0.0], [0.0]), table([1.0], [0.0], [0.0])),
             "When μ moves and ξ stays, u moves with it, and 1 − tanh² u too: log π rises by 2 tanh u, which is finite "
             "everywhere. Is that way open, and only that?",
         ),
         Case(
             "the log-density is differentiated by log σ",
-            (table([0.25], [-0.5]), _with_gradient(table([_HALF], [0.0])), table([1.0], [-0.5])),
+            (table([0.25], [-0.5]), with_gradient(table([_HALF], [0.0])), table([1.0], [-0.5])),
             "log σ stands in (7.13) twice: by itself, and in u. Are both ways open?",
         ),
     ],
@@ -326,7 +334,7 @@ squashed_log_density = Exercise(
             "know how to earn it.",
         ),
     ],
-    observe=_differentiated(lambda mean, log_std, noise: mean[..., 0]),
+    observe=differentiated(lambda mean, log_std, noise: mean[..., 0]),
 )
 
 
@@ -357,7 +365,7 @@ def _target_of(
     return lambda r, d, q, lp, t, g: back(r, d, value(q, lp, t), g).detach()
 
 
-_PAID, _ON = table(1.0, 3.0, 5.0), _flags(False, False, False)
+_PAID, _ON = table(1.0, 3.0, 5.0), flags(False, False, False)
 _AGREEING = table([4.0, 8.0, -2.0], [4.0, 8.0, -2.0])
 _DISAGREEING = table([4.0, 8.0, -2.0], [6.0, 2.0, 1.0])
 _LOGS = table(-1.0, 0.5, -2.0)
@@ -383,7 +391,7 @@ sac_target = Exercise(
         ),
         Case(
             "nothing but entropy is to be had",
-            (table(0.0, 0.0), _flags(False, False), torch.zeros(2, 2, dtype=torch.float64), _LOGS[:2], table(2.0), 0.5),
+            (table(0.0, 0.0), flags(False, False), torch.zeros(2, 2, dtype=torch.float64), _LOGS[:2], table(2.0), 0.5),
             "r and Q are 0. A rare action (log π = −1) was surprising and is paid for; one where the density is above 1 "
             "costs something. What stands before log π in (7.16)?",
         ),
@@ -394,7 +402,7 @@ sac_target = Exercise(
         ),
         Case(
             "two of three episodes end",
-            (_PAID, _flags(True, False, True), _DISAGREEING, _LOGS, table(3.0), 0.5),
+            (_PAID, flags(True, False, True), _DISAGREEING, _LOGS, table(3.0), 0.5),
             "After an end nobody acts any more: there is neither a value nor an entropy to come, but the last reward was "
             "earned. What does 1 − d multiply in (7.16)?",
         ),
@@ -402,7 +410,7 @@ sac_target = Exercise(
             "three runs of four transitions have a temperature each",
             (
                 table([1.0, 3.0, 5.0, 2.0], [-1.0, 0.0, 4.0, 1.0], [2.0, -3.0, 1.0, 0.0]),
-                _flags([False, True, False, False], [False, False, False, True], [False, False, False, False]),
+                flags([False, True, False, False], [False, False, False, True], [False, False, False, False]),
                 _RUNS,
                 _RUNS[0].flip(-1) / 2 - 1.5,
                 _EACH,
@@ -415,7 +423,7 @@ sac_target = Exercise(
             "there are as many runs as transitions, with a temperature each",
             (
                 table([1.0, 3.0], [-1.0, 0.0]),
-                _flags([False, True], [False, False]),
+                flags([False, True], [False, False]),
                 _RUNS[:, :2, :2],
                 table([-1.0, 0.5], [-2.0, -0.5]),
                 table([0.5], [3.0]),
@@ -426,7 +434,7 @@ sac_target = Exercise(
         ),
         Case(
             "the critics and the density carry gradients",
-            (_PAID, _ON, _with_gradient(_DISAGREEING), _with_gradient(_LOGS), table(3.0), 0.5),
+            (_PAID, _ON, with_gradient(_DISAGREEING), with_gradient(_LOGS), table(3.0), 0.5),
             "A target is an answer to approach, not a thing to move. What does .detach() do, or `with torch.no_grad():`?",
         ),
     ],
@@ -583,7 +591,7 @@ sac_target = Exercise(
             "PyTorch makes a number of it that is merely known?",
         ),
     ],
-    observe=_without_gradient,
+    observe=without_gradient,
 )
 
 
@@ -625,13 +633,13 @@ twin_loss = Exercise(
         ),
         Case(
             "the loss is differentiated by Q",
-            (_with_gradient(_RAW), _ANSWERS),
+            (with_gradient(_RAW), _ANSWERS),
             "Q − y, divided by the size of the batch: that is what each critic is told about each transition, and nothing "
             "of what the other one says. Is the way from the loss back to Q open?",
         ),
         Case(
             "the loss is differentiated by the target, which carries a gradient",
-            (_with_gradient(_RAW), _with_gradient(_ANSWERS)),
+            (with_gradient(_RAW), with_gradient(_ANSWERS)),
             "The answer y is a number here. Whoever makes this loss smaller by moving y has taught the target to agree.",
         ),
         Case(
@@ -727,7 +735,7 @@ twin_loss = Exercise(
             "Your number is right and leads nowhere: no gradient reaches the critics. What must be cut off, Q or y?",
         ),
     ],
-    observe=_differentiated(lambda q, target: q[0, ..., 0, 0]),
+    observe=differentiated(lambda q, target: q[0, ..., 0, 0]),
 )
 
 
@@ -773,13 +781,13 @@ soft_actor_loss = Exercise(
         ),
         Case(
             "the loss is differentiated by the log-density",
-            (_with_gradient(_LOGS), _DISAGREEING, table(3.0)),
+            (with_gradient(_LOGS), _DISAGREEING, table(3.0)),
             "Each action was drawn, and its log-density counts with α, divided by the size of the batch. Is the way from "
             "the loss back to log π open?",
         ),
         Case(
             "the loss is differentiated by Q, through which it reaches the action",
-            (_with_gradient(_LOGS), _with_gradient(_DISAGREEING), table(3.0)),
+            (with_gradient(_LOGS), with_gradient(_DISAGREEING), table(3.0)),
             "The actor hears through Q where its actions should go, (7.9): −1 for each, divided by the size of the batch, "
             "and to the critic that was believed. Is that way open?",
         ),
@@ -944,7 +952,7 @@ soft_actor_loss = Exercise(
             "and B differ, and nonsense without a word where they don't. What is that axis of length 1 for?",
         ),
     ],
-    observe=_differentiated(lambda log_density, q, temperature: log_density[..., 0]),
+    observe=differentiated(lambda log_density, q, temperature: log_density[..., 0]),
 )
 
 
@@ -1253,7 +1261,7 @@ discrete_soft_value = Exercise(
         ),
         Case(
             "the value is differentiated by the logits",
-            (_TWIN_TABLES, _with_gradient(_LOGITS), table(3.0)),
+            (_TWIN_TABLES, with_gradient(_LOGITS), table(3.0)),
             "Minus the mean of this value is the actor's loss, (7.21): no action is drawn, so all gradient goes through the "
             "probabilities. Is that way open?",
         ),
@@ -1445,7 +1453,7 @@ discrete_soft_value = Exercise(
             "Your answer is right for one state, but adds all states into one number. What must .sum() be told?",
         ),
     ],
-    observe=_differentiated(lambda q, logits, temperature: logits[..., 0]),
+    observe=differentiated(lambda q, logits, temperature: logits[..., 0]),
 )
 
 
@@ -1521,15 +1529,15 @@ def _by_a_network(answer: Callable[..., object], *arguments: object) -> object:
     leaves = [_LEAVES[argument] for argument in arguments if callable(argument) and argument in _LEAVES]
     if not leaves:
         return answer(*arguments)
-    return _differentiated(lambda observation, *others: others[-1].sum())(
+    return differentiated(lambda observation, *others: others[-1].sum())(
         lambda *given: answer(*given[:-1]), *arguments, leaves[0]
     )
 
 
 _W1, _W2 = table(6.0, 1.0, 4.0, 1.0), table(5.0, -2.0, 2.0, 3.0)
-_BOTH, _ALIKE, _NOTHING = _critics(_W1, _W2), _critics(_W1, _W1), _critics(0 * _W1, 0 * _W2)
-_LEARNING_W1 = _with_gradient(_W1)
-_LEARNING_CRITICS = _critics(_LEARNING_W1, _W2)
+_BOTH, _ALIKE, _NOTHING = linear_critics(_W1, _W2), linear_critics(_W1, _W1), linear_critics(0 * _W1, 0 * _W2)
+_LEARNING_W1 = with_gradient(_W1)
+_LEARNING_CRITICS = linear_critics(_LEARNING_W1, _W2)
 _LEAVES[_LEARNING_CRITICS] = _LEARNING_W1
 _DRAW, _V = _drawing(0.5, -1.0, 0.5), _valuing(4.0, -1.0)
 _LEARNING_DRAW, _LEARNING_V = _drawing(0.5, -1.0, 0.5, learning=True), _valuing(4.0, -1.0, learning=True)
