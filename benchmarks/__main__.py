@@ -1,4 +1,4 @@
-"""Run all comparisons and print one table: `python -m benchmarks` (or `make bench`). Takes about four minutes."""
+"""Run all comparisons and print one table: `python -m benchmarks` (or `make bench`). Takes about seven minutes."""
 
 import os
 import platform
@@ -6,15 +6,22 @@ import sys
 
 import torch
 
-from benchmarks import deep_q_learning, soft_value_iteration, tabular_learning, value_iteration
+from benchmarks import (
+    contestants,
+    deep_q_learning,
+    soft_actor_critic,
+    soft_value_iteration,
+    tabular_learning,
+    value_iteration,
+)
 
 
 def main() -> None:
     """Print each comparison as soon as it is made."""
-    if absent := [*value_iteration.missing(), *deep_q_learning.missing()]:
+    if absent := [*value_iteration.missing(), *contestants.missing(), *soft_actor_critic.missing()]:
         are = "is" if len(absent) == 1 else "are"
         sys.exit(
-            f"The benchmarks compare with {' and '.join(absent)}, which {are} not installed here. "
+            f"The benchmarks need {' and '.join(absent)}, which {are} not installed here. "
             'Install the extra "bench": python -m pip install -c constraints.txt -e ".[bench]"'
         )
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
@@ -26,7 +33,10 @@ def main() -> None:
         soft_value_iteration.compare,
         soft_value_iteration.temperatures,
         tabular_learning.compare,
-        deep_q_learning.compare,
+        deep_q_learning.course_size,
+        soft_actor_critic.course_size,
+        soft_actor_critic.paper_size,
+        soft_actor_critic.cost_by_size,
     )
     for comparison in comparisons:
         print()

@@ -202,9 +202,7 @@ class Runs:
         self.replay = Replay(envs, capacity, device=agent.device)
         learnt = [parameter for learnable in learnables for parameter in learnable.parameters]
         self.parameters = sum(parameter.numel() for parameter in learnt) // agent.runs
-        self._steps = train(
-            envs, agent, self.replay, steps=10**9, warmup=warmup, batch_size=batch_size, progress=False
-        )
+        self._steps = train(envs, agent, self.replay, steps=10**9, warmup=warmup, batch_size=batch_size, progress=False)
 
     @property
     def updates(self) -> int:

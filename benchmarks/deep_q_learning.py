@@ -23,9 +23,7 @@ WARMUP = 200
 def runs(number: int, device: str = "cpu") -> Runs:
     """This package."""
     envs = make_envs(ENVIRONMENT, number)
-    settings = DQNSettings(
-        discount=DISCOUNT, learning_rate=LEARNING_RATE, epsilon=EPSILON, target_period=TARGET_PERIOD
-    )
+    settings = DQNSettings(discount=DISCOUNT, learning_rate=LEARNING_RATE, epsilon=EPSILON, target_period=TARGET_PERIOD)
     agent = DQN(envs, settings, network=MLP(4, HIDDEN, 2), loss=huber_loss, device=device)
     return Runs(envs, agent, [agent.online], capacity=CAPACITY, warmup=WARMUP, batch_size=BATCH)
 

@@ -178,12 +178,18 @@ def matrix_products(size: Size, number: int) -> Callable[[], None]:
 
     Forward, the actor runs twice, and the critics once more: for the target, for their own step and for the actor's. Backward,
     each has its weights' gradients once, and the gradients of what enters a layer: those of an observation and of an action
-    of the replay nobody needs.
+    of the replay nobody needs. The last layer of a critic, with its one output, is a sum and no product of matrices.
     """
     work: list[Callable[[], object]] = []
     for networks, widths, judges in ((number, size.actor, 0), (2 * number, size.critic, 1)):
         for layer, (n, m) in enumerate(pairwise(widths)):
-            x, weight, bias = torch.rand(networks, size.batch, n), torch.rand(networks, n, m), torch.rand(networks, 1, m)
+            if m == 1:
+                continue
+            x, weight, bias = (
+                torch.rand(networks, size.batch, n),
+                torch.rand(networks, n, m),
+                torch.rand(networks, 1, m),
+            )
             gradient = torch.rand(networks, size.batch, m)
             work += (2 + judges) * [partial(torch.baddbmm, bias, x, weight)]
             work += [partial(torch.bmm, x.mT, gradient)]

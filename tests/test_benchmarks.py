@@ -1,11 +1,24 @@
 """The comparisons compare like with like. How fast they are is no test."""
 
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
-from benchmarks import __main__, deep_q_learning, soft_value_iteration, tabular_learning, value_iteration
+from benchmarks import (
+    __main__,
+    contestants,
+    deep_q_learning,
+    soft_actor_critic,
+    soft_value_iteration,
+    tabular_learning,
+    value_iteration,
+)
+from benchmarks.contestants import PEERS, Ours, Task, Theirs
 from benchmarks.timing import in_turns, interleaved
 from sac_tutorial.dynamic_programming import optimal_q
 from sac_tutorial.dynamic_programming import soft_value_iteration as soft_value_iteration_of
@@ -70,61 +83,154 @@ def test_the_plain_loop_learns_what_the_runs_learn() -> None:
     assert (plain[mdp.live].amax(-1) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["this package", *deep_q_learning.PEERS])
-def test_every_contestant_has_the_same_network_and_learns_once_from_every_step(name: str) -> None:
-    if name in deep_q_learning.missing():
-        pytest.skip(f"{name} is not installed")
-    contestant = deep_q_learning.Peer(name, seed=0) if name in deep_q_learning.PEERS else deep_q_learning.Ours(2)
-    assert contestant.parameters == (4 + 1) * 64 + (64 + 1) * 64 + (64 + 1) * 2
-    contestant.train(deep_q_learning.WARMUP)
+TASKS = {
+    "DQN": deep_q_learning.TASK,
+    "SAC at the course's size": soft_actor_critic.COURSE.task(unmeasured=10, steps={1: 20, 2: 20}),
+    "SAC at the paper's size": soft_actor_critic.PAPER.task(unmeasured=10, steps={1: 20}),
+}
+PARAMETERS = {
+    "DQN": (4 + 1) * 64 + (64 + 1) * 64 + (64 + 1) * 2,
+    "SAC at the course's size": (3 + 1) * 64
+    + (64 + 1) * 64
+    + (64 + 1) * 2
+    + 2 * ((4 + 1) * 64 + (64 + 1) * 64 + 64 + 1),
+    "SAC at the paper's size": (17 + 1) * 256
+    + (256 + 1) * 256
+    + (256 + 1) * 12
+    + 2 * ((23 + 1) * 256 + (256 + 1) * 256 + 256 + 1),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", ["this package", *PEERS])
+def test_every_contestant_has_the_same_networks_and_learns_once_from_every_step(name: str, task: str) -> None:
+    if absent := {name}.intersection(contestants.missing()) or ("paper" in task and soft_actor_critic.missing()):
+        pytest.skip(f"{' and '.join(absent)} is not installed")
+    contestant = TASKS[task].peer(name, 0) if name in PEERS else TASKS[task].ours(2, "cpu")
+    assert contestant.parameters == TASKS[task].parameters == PARAMETERS[task]
+    contestant.train(TASKS[task].warmup)
     assert contestant.updates == 0
     contestant.train(30)
     assert contestant.updates == 30
 
 
-class Slacker:
-    """Learns from every second step only."""
+@pytest.mark.parametrize("name", PEERS)
+def test_soft_actor_critic_has_the_same_numbers_everywhere(name: str) -> None:
+    if name in contestants.missing():
+        pytest.skip(f"{name} is not installed")
+    theirs = soft_actor_critic.peer(soft_actor_critic.COURSE, name, seed=0).model
+    ours = soft_actor_critic.settings(soft_actor_critic.COURSE)
+    assert (theirs.gamma, theirs.tau, theirs.learning_rate) == (ours.discount, ours.polyak, ours.actor_learning_rate)
+    assert theirs.batch_size == soft_actor_critic.COURSE.batch
+    assert (theirs.ent_coef_init if name == "SBX" else theirs.ent_coef) == ours.temperature
+    assert ours.actor_learning_rate == ours.critic_learning_rate and ours.critics == 2
 
-    parameters = 4610
-    taken = 0
+
+def test_an_update_of_soft_actor_critic_does_the_matrix_products_that_it_is_compared_with() -> None:
+    size = soft_actor_critic.Size("Pendulum-v1", observation=3, action=1, hidden=(7, 11), batch=5)
+    products = soft_actor_critic.matrix_products(size, 4)
+    actor, critic = (3 * 7, 7 * 11, 11 * 2), (4 * 7, 7 * 11)  # the critic's last layer is a sum
+    forward = 2 * sum(actor) + 3 * 2 * sum(critic)
+    weights = sum(actor) + 2 * sum(critic)
+    entering = sum(actor[1:]) + 2 * (critic[1] + sum(critic))
+    assert soft_actor_critic.flops(products) == 2 * 4 * 5 * (forward + weights + entering)
+    assert soft_actor_critic.flops(soft_actor_critic.update(size, 4)) == soft_actor_critic.flops(products)
+
+
+class Idle:
+    """Takes steps, and does nothing else."""
+
+    def __init__(self, parameters: int, *, updates_a_step: float) -> None:
+        self.parameters, self.updates_a_step, self.taken = parameters, updates_a_step, 0
 
     @property
     def updates(self) -> int:
-        return self.taken // 2
+        return int(self.updates_a_step * self.taken)
 
     def train(self, steps: int) -> None:
         self.taken += steps
 
 
+def idle(_: str, seed: int) -> Idle:
+    """A peer that does no work; the process with seed 1 even less than it should."""
+    return Idle(13, updates_a_step=1 - seed / 2)
+
+
+def task_of_idlers(parameters: int) -> Task:
+    return Task(
+        ours=lambda *_: Idle(parameters, updates_a_step=1),
+        peer=idle,
+        parameters=parameters,
+        warmup=3,
+        unmeasured=5,
+        steps={1: 7, 4: 2},
+    )
+
+
 def test_who_does_less_work_is_not_compared() -> None:
     with pytest.raises(AssertionError, match="slacker took 50 gradient steps in 100 steps"):
-        deep_q_learning.check("slacker", Slacker())
-    small = Slacker()
-    small.parameters = 4000
+        deep_q_learning.TASK.prepare("slacker", Idle(4610, updates_a_step=0.5))
     with pytest.raises(AssertionError, match="small learns 4000 parameters instead of 4610"):
-        deep_q_learning.check("small", small)
+        deep_q_learning.TASK.prepare("small", Idle(4000, updates_a_step=1))
 
 
-def test_processes_of_a_peer_train_at_once_and_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_the_work_is_past_the_warm_up_and_the_unmeasured_steps() -> None:
+    contestant = Idle(4610, updates_a_step=1)
+    deep_q_learning.TASK.prepare("worker", contestant)
+    assert contestant.taken == deep_q_learning.WARMUP + 20 + 100 + deep_q_learning.TASK.unmeasured
+
+
+def test_processes_of_a_peer_train_at_once_and_add_up() -> None:
     name = "Stable-Baselines3"
-    if name in deep_q_learning.missing():
+    if name in contestants.missing():
         pytest.skip(f"{name} is not installed")
-    monkeypatch.setitem(deep_q_learning.STEPS, 1, 50)
-    with deep_q_learning.processes(name, unmeasured=10) as rate:
+    task = replace(deep_q_learning.TASK, unmeasured=10, steps={1: 50})
+    with contestants.processes(task, Theirs(name, runs=2)) as rate:
         assert rate() > 0
 
 
 def test_a_process_that_fails_is_noticed() -> None:
     with (
         pytest.raises(RuntimeError, match="A process of no such package has failed"),
-        deep_q_learning.processes("no such package"),
+        contestants.processes(deep_q_learning.TASK, Theirs("no such package", runs=1)),
     ):
         pass
 
 
-@pytest.mark.parametrize("absent", [["Stable-Baselines3"], ["QuantEcon", "SBX"]])
+def test_a_table_has_every_contestant_with_the_steps_of_all_its_runs_beside_every_peer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def processes(_: Task, row: Theirs) -> Iterator[Callable[[], float]]:
+        yield lambda: {"Stable-Baselines3": 250.0, "SBX": 1000.0}[row.peer]
+
+    monkeypatch.setattr(contestants, "processes", processes)
+    monkeypatch.setattr(contestants, "stopwatch", lambda work: work() or 0.004)
+    threads = torch.get_num_threads()
+    rows = [Theirs("Stable-Baselines3", 2), Theirs("SBX", 1, threads=2)]
+    title, head, *lines = contestants.compare(task_of_idlers(13), "Idlers", [Ours(1, 1), Ours(4, 2)], rows)
+    assert title == "Idlers"
+    assert head.split()[-4:] == ["to", "Stable-Baselines3", "to", "SBX"]
+    assert [" ".join(line.split()) for line in lines] == [
+        "Stable-Baselines3, 2 processes 250 8,000 1.00x 0.25x",
+        "SBX, 1 process, 2 threads 1,000 1,000 4.00x 1.00x",
+        "this package, 1 run, 1 thread 1,750 571 7.00x 1.75x",
+        "this package, 4 runs, 2 threads 2,000 2,000 8.00x 2.00x",
+    ]
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("absent", [["Stable-Baselines3"], ["QuantEcon", "SBX"], ["QuantEcon", "SBX", "MuJoCo"]])
 def test_without_a_peer_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch, absent: list[str]) -> None:
     monkeypatch.setattr(value_iteration, "missing", lambda: absent[:1])
-    monkeypatch.setattr(deep_q_learning, "missing", lambda: absent[1:])
-    with pytest.raises(SystemExit, match=rf"with {' and '.join(absent)}, which (is|are) not installed here.*\[bench\]"):
+    monkeypatch.setattr(contestants, "missing", lambda: absent[1:2])
+    monkeypatch.setattr(soft_actor_critic, "missing", lambda: absent[2:])
+    with pytest.raises(SystemExit, match=rf"need {' and '.join(absent)}, which (is|are) not installed here.*\[bench\]"):
         __main__.main()
+
+
+@pytest.mark.parametrize("module", ["stable_baselines3", "sbx", "mujoco"])
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
+    named = {"stable_baselines3": "Stable-Baselines3", "sbx": "SBX", "mujoco": "MuJoCo"}[module]
+    assert [*contestants.missing(), *soft_actor_critic.missing()] == [named]

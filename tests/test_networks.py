@@ -121,6 +121,19 @@ def test_a_layer_by_hand() -> None:
     assert linear(x, weight, bias).tolist() == [[[5.5, 50.25, 500.125]], [[10.0, 12.0, 10.0]]]
 
 
+@pytest.mark.parametrize("columns", [1, 2])
+def test_layers_of_one_output_and_of_more_are_the_same_product(columns: int) -> None:
+    inputs = [normal(RUNS, *shape, seed=size) for size, shape in enumerate([(BATCH, 7), (7, columns), (1, columns)])]
+    inputs = [each.requires_grad_() for each in inputs]
+    x, weight, bias = inputs
+    one_by_one = torch.stack([x[run] @ weight[run] + bias[run] for run in range(RUNS)])
+    slope = normal(RUNS, BATCH, columns, seed=3)
+    assert torch.allclose(linear(x, weight, bias), one_by_one)
+    ours = torch.autograd.grad(linear(x, weight, bias), inputs, slope)
+    theirs = torch.autograd.grad(one_by_one, inputs, slope)
+    assert all(torch.allclose(*pair) for pair in zip(ours, theirs, strict=True))
+
+
 def test_a_linear_network_on_one_hot_vectors_is_a_table() -> None:
     network = MLP(6, (), 4)
     weight, bias = network.initial((RUNS,), generator())
