@@ -17,7 +17,7 @@ from sac_tutorial.policies import Categorical
 from sac_tutorial.replay import Batch
 from sac_tutorial.sac import SACSettings
 from sac_tutorial.saving import load_agent, save_agent
-from sac_tutorial.temperature import temperature_learner
+from sac_tutorial.temperature import learnables_of, temperature_learner
 from sac_tutorial.vector_env import number_of_actions, observation_shape, vector_length
 
 
@@ -162,6 +162,10 @@ class DiscreteSAC:
     def _shape(self) -> str:
         networks = f"{self.network!r} and {self.settings.critics} critics"
         return networks if self.temperature_learner is None else f"{networks} with {self.temperature_learner}"
+
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"actor": self.actor, "critic": self.critic, **learnables_of(self.temperature_learner)}
 
     def _tensors(self) -> dict[str, list[Tensor]]:
         networks = {

@@ -21,7 +21,13 @@ from sac_tutorial.policies import SquashedGaussian
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Schedule
-from sac_tutorial.temperature import Temperature, check_temperatures, first_temperature, temperature_learner
+from sac_tutorial.temperature import (
+    Temperature,
+    check_temperatures,
+    first_temperature,
+    learnables_of,
+    temperature_learner,
+)
 from sac_tutorial.vector_env import action_dimensions, observation_shape, vector_length
 
 
@@ -230,6 +236,10 @@ class SAC:
         networks = f"{self.policy!r} and {self.settings.critics} of {self.critic_network!r}"
         return networks if self.temperature_learner is None else f"{networks} with {self.temperature_learner}"
 
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"actor": self.actor, "critic": self.critic, **learnables_of(self.temperature_learner)}
+
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {
             "actor": self.actor.parameters,
@@ -300,6 +310,10 @@ class ValueSAC(SAC):
         """Take over networks and count of updates, as `SAC.load` does."""
         super().load(path)
         self.value = Learnable(self.value.parameters, self.settings.critic_learning_rate, steps=self.critic.steps)
+
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return super()._learnables | {"value": self.value}
 
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {

@@ -216,7 +216,12 @@ class TemperatureLearner:
             "learned" if isinstance(temperature, LearnedTemperature) else f"{temperature:g}"
             for temperature in self.temperatures
         ]
-        return f"temperatures ({', '.join(words)})"
+        return f"temperatures ({', '.join(words)})" if len(set(words)) > 1 else "a learned temperature in every run"
+
+
+def learnables_of(learner: TemperatureLearner | None) -> dict[str, Learnable]:
+    """Return what learns α, by name; nothing where it stays."""
+    return {f"temperature.{place}": one for place, one in enumerate(learner.learnables if learner else ())}
 
 
 def temperature_learner(
