@@ -2,7 +2,8 @@
 
 What is restored exactly: networks and their delayed copies, the optimisers, a learned temperature, the replay, all generators,
 and the counts of steps and updates. What is not: an episode in progress. A simulator's inner state is nobody's to read, so
-that every run begins a new episode, as with each call of `train`.
+that every run begins a new episode, as with each call of `train`. Nor is what an environment or a wrapper remembers from one
+episode to the next, other than its generator.
 
 A long training, in a script that can be stopped and started again at any time:
 
@@ -85,9 +86,10 @@ def save_checkpoint(
         OSError: if the file can't be written, as on a full disk; one that was there is left as it was.
     """
     whole_number("done", done)
-    description = {"kind": "checkpoint", "format": FORMAT, "generators": json.dumps(_numpy_generators(envs))}
+    description = {"kind": "checkpoint", "format": FORMAT} | _described(envs, agent, replay, options)
+    description["generators"] = json.dumps([bit_generator.state for bit_generator in _bit_generators(envs)])
     state = _state(envs, agent, replay, len(replay)) | {"done": torch.tensor(done)}
-    save_tensors(path, state, description | _described(envs, agent, replay, options))
+    save_tensors(path, state, description)
 
 
 def load_checkpoint(
@@ -171,10 +173,6 @@ def _bit_generators(envs: VectorEnv) -> list[np.random.PCG64]:
                 f"Environments must draw with NumPy's PCG64, as Gymnasium's do, but one has {bit_generator}."
             )
     return found
-
-
-def _numpy_generators(envs: VectorEnv) -> list[Any]:
-    return [bit_generator.state for bit_generator in _bit_generators(envs)]
 
 
 def _envs(envs: VectorEnv) -> list[Any]:

@@ -400,6 +400,7 @@ def test_learning_alpha_draws_nothing_and_moves_nothing_else_in_its_update(name:
     learned, fixed = agent_of(name, *[LEARNED] * 3), agent_of(name, 0.4, 0.4, 0.4)
     losses = [agent.update(batch_of(name, 3)) for agent in (learned, fixed)]
     assert torch.equal(*losses) and all(map(torch.equal, networks_of(learned), networks_of(fixed)))
+    assert all(map(torch.equal, learned.actor.gradients, fixed.actor.gradients))  # Adam's first step shows signs alone
     assert torch.equal(learned.generator.get_state(), fixed.generator.get_state())
     assert (learned.temperature != fixed.temperature).all()
     losses = [agent.update(batch_of(name, 3, seed=1)) for agent in (learned, fixed)]
