@@ -3,7 +3,7 @@
 What is restored exactly: networks and their delayed copies, the optimisers, a learned temperature, the replay, all generators,
 and the counts of steps and updates. What is not: an episode in progress. A simulator's inner state is nobody's to read, so
 that every run begins a new episode, as with each call of `train`. Nor is what an environment or a wrapper remembers from one
-episode to the next, other than its generator.
+episode to the next, other than its generator. Functions that were given to an agent are known by their names alone.
 
 A long training, in a script that can be stopped and started again at any time:
 

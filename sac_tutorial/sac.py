@@ -93,7 +93,8 @@ class SACSettings:
         Raises:
             ValueError: if there are several, but not one for each run.
         """
-        return torch.tensor([[first_temperature(temperature)] for temperature in self.temperatures_of(runs)])
+        first = [[first_temperature(temperature)] for temperature in self.temperatures_of(runs)]
+        return torch.tensor(first, dtype=torch.float32)
 
 
 class SAC:

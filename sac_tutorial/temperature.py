@@ -48,6 +48,9 @@ class LearnedTemperature:
         TypeError: for what is no number, or an `in_log` that is neither True nor False.
         ValueError: for what is out of range, or both `target_entropy` and `fraction`.
 
+    A target that the actions allow may still be out of reach: where the policy decides when an episode ends, the entropy of the
+    states that it comes to need not rise with α. Then α grows without end.
+
     Source: Haarnoja et al. (2018b), section 5 and appendix D.
     """
 
@@ -170,11 +173,11 @@ class TemperatureLearner:
             if isinstance(temperature, LearnedTemperature):
                 self.target_entropy[run] = target(temperature)
                 together.setdefault((temperature.learning_rate, temperature.in_log), []).append(run)
-        first = torch.tensor([first_temperature(temperature) for temperature in self.temperatures], device=device)
         self._groups = []
         for (learning_rate, in_log), several in together.items():
             runs = torch.tensor(several, device=device)
-            start = first[runs].unsqueeze(-1)
+            first = [[first_temperature(self.temperatures[run])] for run in several]
+            start = torch.tensor(first, dtype=torch.float32, device=device)
             learnable = Learnable([start.log() if in_log else start], learning_rate)
             self._groups.append(_Group(runs, self.target_entropy[runs], in_log, learnable))
 

@@ -501,6 +501,15 @@ def test_settings_want_one_temperature_or_one_for_each_run() -> None:
     assert settings.temperatures_of(4) == (0.1, LEARNED, 0.3, LEARNED)
     assert settings.temperature_of(4).tolist() == [[np.float32(value)] for value in (0.1, 0.4, 0.3, 0.4)]
     assert SACSettings(temperature=LEARNED).temperature_of(3).tolist() == [[np.float32(0.4)]] * 3
+    whole = SACSettings(temperature=[1, LearnedTemperature(start=2)])
+    assert whole.temperature_of(2).tolist() == [[1], [2]] and whole.temperature_of(2).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_whole_numbers_are_temperatures_too(name: str) -> None:
+    agent = agent_of(name, 1, LearnedTemperature(0.2, start=2))
+    agent.update(batch_of(name, 2))
+    assert agent.temperature[0] == 1 and 1.9 < agent.temperature[1] < 2.1
 
 
 # Files
