@@ -69,7 +69,7 @@ def save_checkpoint(
     """Write all that a training needs to go on to one safetensors file, in one step.
 
     Whatever ends the process meanwhile, and be it SIGKILL or a lack of electricity, the file at `path` is the old one or the
-    new one, whole. It takes memory for about two more copies of what the replay holds for a moment.
+    new one, whole. For a moment it takes memory for two to three more copies of what the replay holds.
 
     Args:
         path: of the file; its folder must exist.

@@ -53,7 +53,7 @@ def _sweep(path: Path) -> None:
     """Remove what processes that were killed while they wrote this file have left beside it."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         number = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
+        if number.isdecimal() and int(number) < 2**31 and not psutil.pid_exists(int(number)):
             left.unlink(missing_ok=True)
 
 

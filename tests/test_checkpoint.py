@@ -623,6 +623,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path
         f".file[1].{living}.tmp",
         f".other.{gone}.tmp",
         ".file[1].mine.tmp",
+        ".file[1].99999999999999.tmp",
         f"file[1].{gone}.tmp",
         f".file1.{gone}.tmp",
     ]
