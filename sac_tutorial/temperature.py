@@ -23,7 +23,7 @@ MOST_SQUASHED = 0.683635
 """The most entropy that tanh(μ + σ ξ) can have in one dimension, at μ = 0 and σ = 0.874; the uniform has log 2 = 0.693."""
 
 DEFAULT_FRACTION = 0.5
-"""Of log|A|: for 2 to 6 actions, one that is preferred to all others alike has a probability of 0.89 to 0.78 then."""
+"""Of log|A|: for 2 to 6 actions, one that is preferred to all others alike has a probability of 0.89 to 0.77 then."""
 
 LEAST_TEMPERATURE = 1e-6
 """The least that a temperature begins at, and to which a step in α itself is projected that would lead below it."""
