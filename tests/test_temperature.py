@@ -481,7 +481,7 @@ def test_an_agent_refuses_a_target_that_its_actions_cant_have(name: str, target:
 @pytest.mark.parametrize(
     ("temperature", "error", "words"),
     [
-        ("auto", TypeError, r"or a LearnedTemperature\(\) for one that is learned, but is 'auto'"),
+        ("auto", TypeError, r"a number, but is 'auto'. One that is learned is a LearnedTemperature\(\)\."),
         (None, TypeError, "temperature must be a number"),
         (-0.1, ValueError, "temperature must lie in"),
         ((0.1, math.nan), ValueError, "temperature must lie in"),
