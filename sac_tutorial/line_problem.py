@@ -6,6 +6,7 @@ On a grid of actions, a density is the probability of a cell over the cell's wid
 May import: `mdp`, `vector_env`, `_borders`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +78,10 @@ class LineProblem:
 
 
 def grid(states: int) -> Tensor:
-    """Return the states of a grid, from −1 to 1, shape (S,), float64."""
-    return torch.linspace(-1, 1, max(positive_integer("states", states), 2), dtype=torch.float64)
+    """Return the states of a grid, from −1 to 1, both included, shape (S,), S ≥ 2, float64."""
+    if positive_integer("states", states) < 2:
+        raise ValueError("states must be at least 2, the edges of the line, but is 1.")
+    return torch.linspace(-1, 1, states, dtype=torch.float64)
 
 
 def midpoints(actions: int) -> Tensor:
@@ -99,13 +102,22 @@ def cell_probabilities(mean: Tensor, log_std: Tensor, actions: int) -> Tensor:
 
     Returns:
         Shape (..., A), float64, summing to 1.
+
+    Raises:
+        TypeError, ValueError: for what is no such whole number.
     """
-    edges = torch.linspace(-1, 1, actions + 1, dtype=torch.float64).atanh()
+    edges = torch.linspace(-1, 1, positive_integer("actions", actions) + 1, dtype=torch.float64).atanh()
     scaled = (edges - mean.double().unsqueeze(-1)) / log_std.double().exp().unsqueeze(-1)
     # Both tails are computed where they are small: far above the mean the distribution function is 1 and would leave nothing.
-    upper = torch.special.ndtr(-scaled[..., :-1]) - torch.special.ndtr(-scaled[..., 1:])
-    lower = torch.special.ndtr(scaled[..., 1:]) - torch.special.ndtr(scaled[..., :-1])
+    upper = _below(-scaled[..., :-1]) - _below(-scaled[..., 1:])
+    lower = _below(scaled[..., 1:]) - _below(scaled[..., :-1])
     return torch.where(scaled[..., :-1] > 0, upper, lower)
+
+
+def _below(x: Tensor) -> Tensor:
+    """The normal distribution function; PyTorch's own, `ndtr`, is 1 + erf and has no digits left from −8 on."""
+    below: Tensor = torch.special.erfc(-x / math.sqrt(2)) / 2
+    return below
 
 
 class SquashedGaussians:
@@ -130,7 +142,7 @@ class SquashedGaussians:
 
     def nearest(self, policy: Tensor) -> Tensor:
         """Return which candidate p has the smallest KL(p ‖ B) to each B, equation (6.15): B of shape (..., A), int64 (...)."""
-        logs = policy.clamp(min=torch.finfo(policy.dtype).tiny).log()
+        logs = policy.double().clamp(min=torch.finfo(torch.float64).tiny).log()
         nearest: Tensor = (self._negative_entropy - logs @ self.probability.T).argmin(-1)
         return nearest
 
@@ -184,7 +196,9 @@ class LineVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
-        """Take one action in every run, float32 of shape (R, 1)."""
+        """Take one action in every run, in [−1, 1], of shape (R, 1)."""
+        if np.shape(actions) != (self.num_envs, 1) or not (np.abs(actions) <= 1).all():
+            raise ValueError(f"actions must be {self.num_envs} × 1 numbers in [-1, 1], but are {actions}.")
         action = torch.as_tensor(actions, dtype=torch.float64).squeeze(-1)
         reward = self.problem.reward(self.state, action).numpy()
         self.state = self.problem.next_state(self.state, action)

@@ -153,15 +153,20 @@ def moving_picture(
     Args:
         figure: what is drawn on.
         draw: changes the figure for one of the frames, and returns what it has changed.
-        frames: the numbers that `draw` is given, one after another.
-        interval: seconds from one frame to the next, > 0.
+        frames: the numbers that `draw` is given, one after another, at least one; the first is drawn twice.
+        interval: seconds from one frame to the next, > 0. A GIF counts hundredths.
 
     Raises:
-        TypeError, ValueError: for an interval that is no positive number.
+        TypeError, ValueError: for an interval that is no positive number, or no frames.
     """
-    animation = FuncAnimation(figure, draw, frames, interval=1000 * positive_number("interval", interval))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "moving.gif"
-        animation.save(path, writer=PillowWriter(fps=round(1 / interval)), dpi=72)
+    numbers, fps = list(frames), 1 / positive_number("interval", interval)
+    if not numbers:
+        raise ValueError("frames must be at least one number, but there is none.")
+    try:
+        animation = FuncAnimation(figure, draw, numbers, interval=1000 * interval)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "moving.gif"
+            animation.save(path, writer=PillowWriter(fps=fps), dpi=72)  # type: ignore[arg-type]  # 0.4 a second is fine, too
+            return path.read_bytes()
+    finally:
         plt.close(figure)
-        return path.read_bytes()

@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy, softplus
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06
+from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07
 from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
 from sac_tutorial.equations import entropy
 from sac_tutorial.gridworld import gridworld
@@ -44,10 +44,10 @@ def with_parameters_of(exercise, body):
 
 def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07)
     made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 34
+    assert len(offered) == 41
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -132,7 +132,8 @@ def reference_then(exercise, change):
 )
 def test_a_wrong_type_or_shape_is_named(exercise, change, sentence):
     result = exercise(reference_then(exercise, change))
-    assert result.score == 0
+    one_case_in_float32 = exercise.name == "squashed_log_density" and "float32" in sentence
+    assert result.score == (1 / len(exercise.cases) if one_case_in_float32 else 0)
     if exercise.name == "epsilon_greedy" and sentence == "NaN":
         sentence = "must return int64 numbers, but it returns float32"
     assert sentence in flat(result.text)
@@ -284,6 +285,50 @@ def test_hand_computed_answers_of_the_soft_half():
     assert soft[0].tolist() == pytest.approx([math.sqrt(2) - 1, 2 - math.sqrt(2)])  # exp((½ · ½ log 2)/½) is √2
     hottest = lesson_06.hottest_policy.reference(table([0.0, 9.0]), table([[1.0], [0.0]]), 0.5)
     assert hottest[0].tolist() == pytest.approx([(math.sqrt(5) - 1) / 2, (3 - math.sqrt(5)) / 2])
+
+
+def test_hand_computed_answers_of_soft_actor_critic():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    middle = -math.log(2 * math.pi) / 2  # log N(0; 0, 1)
+    u, half = math.atanh(0.5), math.log(0.5)  # there 1 − tanh² u is ¾
+    density = lesson_07.squashed_log_density.reference
+    assert density(table([u - 1.0]), table([half]), table([2.0])).tolist() == pytest.approx(
+        [middle - 2 + math.log(2) - math.log(0.75)]
+    )
+    assert density(table([0.0, u]), table([0.0, 0.0]), table([0.0, 0.0])).item() == pytest.approx(
+        2 * middle - math.log(0.75)
+    )
+    far = 2 * (20 - math.log(2))  # −log(1 − tanh² 20), but for e^−40
+    assert density(table([20.0]), table([0.0]), table([0.0])).item() == pytest.approx(middle + far)
+
+    q, log_density = table([4.0, 8.0], [6.0, 2.0]), table(-1.0, 0.5)
+    y = lesson_07.sac_target.reference(table(1.0, 3.0), torch.tensor([False, True]), q, log_density, table(2.0), 0.5)
+    assert y.tolist() == [1 + 0.5 * (4 + 2), 3]
+    loss = lesson_07.twin_loss.reference(table([[5.0], [1.0]], [[3.0], [-3.0]]), table(2.0, 0.0))
+    assert loss.item() == (3**2 + 1**2 + 1**2 + 3**2) / 4
+    loss = lesson_07.soft_actor_loss.reference(log_density, q, table(2.0))
+    assert loss.item() == ((2 * -1 - 4) + (2 * 0.5 - 2)) / 2
+
+    gradient = lesson_07.pathwise_gradient.reference(table(u - 1), table(half), table(2.0), table(4.0), 3.0)
+    by_u = 3 * 2 * 0.5 - 4 * 0.75
+    assert gradient.flatten().tolist() == pytest.approx([by_u, by_u * 0.5 * 2 - 3])
+    gradient = lesson_07.pathwise_gradient.reference(table(u), table(half), table(0.0), table(-4.0), 3.0)
+    assert gradient.flatten().tolist() == pytest.approx([3 * 2 * 0.5 + 4 * 0.75, -3])
+
+    tables, logits = table([[2.0, 9.0]], [[5.0, 6.0]]), table([math.log(3), 0.0])  # π is (¾, ¼), the lower ones (2, 6)
+    value = lesson_07.discrete_soft_value.reference(tables, logits, table(2.0))
+    entropy_of_it = math.log(4) - 0.75 * math.log(3)
+    assert value.tolist() == pytest.approx([0.75 * 2 + 0.25 * 6 + 2 * entropy_of_it])
+
+    def critics(s, a):
+        return torch.stack([s[..., 0] + a[..., 0], 3 * a[..., 0]])
+
+    draw, value = (lambda s: (2 * s, s[..., 0] - 1)), (lambda s: 10 * s[..., 0])
+    loss = lesson_07.value_network_loss.reference(
+        table([1.0], [-1.0]), table([7.0], [7.0]), draw, critics, value, table(2.0)
+    )
+    # Actions 2 and −2; the lower values 3 and −6; log π 0 and −2; brackets 3 and −2.
+    assert loss.item() == pytest.approx(((10 - 3) ** 2 + (-10 + 2) ** 2) / 4)
 
 
 def test_the_bias_of_uniform_errors_is_what_draws_say():
@@ -582,9 +627,98 @@ def with_minimum_and_maximum(r, d, s, noise, clip, online, target, g):
     return torch.where(d, r, r + g * torch.minimum(first, second))
 
 
+def by_the_distribution(mean, log_std, noise):
+    before = mean + log_std.exp() * noise
+    return (torch.distributions.Normal(mean, log_std.exp()).log_prob(before) + 2 * log_cosh(before)).sum(-1)
+
+
+def log_cosh(x):
+    return torch.logaddexp(x, -x) - math.log(2)
+
+
+def by_the_smaller_tail(mean, log_std, noise):
+    before = (mean + log_std.exp() * noise).abs()  # the slope of tanh is the same on both sides
+    log_slope = 2 * (math.log(2) - before - torch.log1p((-2 * before).exp()))
+    return (-noise.square() / 2 - log_std - math.log(2 * math.pi) / 2 - log_slope).sum(-1)
+
+
+def without_remembering_the_entropy(reward, terminated, next_q, next_log_density, temperature, discount):
+    with torch.no_grad():
+        value = torch.minimum(next_q[0], next_q[1]) - temperature * next_log_density
+        return torch.where(terminated, reward, reward + discount * value)
+
+
+def critic_by_critic(q, target):
+    return sum(0.5 * (one.squeeze(-1) - target.detach()).square().mean(-1) for one in q)
+
+
+def in_columns(q, target):
+    return 0.5 * (q - target.detach().unsqueeze(-1)).square().mean((-2, -1)).sum(0)
+
+
+def mean_of_each_term(log_density, q, temperature):
+    alpha = temperature.squeeze(-1) if temperature.ndim else temperature
+    return alpha * log_density.mean(-1) - torch.minimum(*q).mean(-1)
+
+
+def by_autograd_of_one_draw(mean, log_std, noise, slope, temperature):
+    mean, log_std = mean.clone().requires_grad_(), log_std.clone().requires_grad_()
+    before = mean + log_std.exp() * noise
+    log_density = -noise.square() / 2 - log_std + 2 * log_cosh(before)
+    loss = temperature * log_density - slope * before.tanh()
+    return torch.stack(torch.autograd.grad(loss.sum(), [mean, log_std]), -1)
+
+
+def with_both_terms(mean, log_std, noise, slope, temperature):
+    """(7.9) letter by letter, by the action: both terms, and what each parameter does to the action."""
+    std, action = log_std.exp(), (mean + log_std.exp() * noise).tanh()
+    narrower = 1 - action.square()
+    by_action = temperature * (2 * action - noise / std) / narrower - slope
+    by_mean = temperature * noise / std + by_action * narrower
+    by_log_std = temperature * (noise.square() - 1) + by_action * narrower * std * noise
+    return torch.stack((by_mean, by_log_std), -1)
+
+
+def by_categorical_of_logits(q, logits, temperature):
+    policy = torch.distributions.Categorical(logits=logits)
+    return (policy.probs * q.amin(0)).sum(-1) + temperature * policy.entropy()
+
+
+def by_log_softmax(q, logits, temperature):
+    log_policy = logits.log_softmax(-1)
+    return (log_policy.exp() * (q.min(0).values - temperature[..., None] * log_policy)).sum(-1)
+
+
+def detached_part_by_part(observation, action, draw, critics, value, temperature):
+    drawn, log_density = draw(observation)
+    q = torch.minimum(*critics(observation, drawn.detach())).detach()
+    return 0.5 * (value(observation) - q + temperature * log_density.detach()).square().mean(-1)
+
+
+def with_nothing_remembered(observation, action, draw, critics, value, temperature):
+    with torch.no_grad():
+        drawn, log_density = draw(observation)
+        answer = critics(observation, drawn).amin(0) - temperature * log_density
+    return (value(observation) - answer).square().mean(-1) / 2
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
+        (check.squashed_log_density, by_the_distribution),
+        (check.squashed_log_density, by_the_smaller_tail),
+        (check.sac_target, without_remembering_the_entropy),
+        (check.sac_target, lambda r, d, q, lp, t, g: (r + g * (1 - d.double()) * (q - t * lp).amin(0)).detach()),
+        (check.twin_loss, critic_by_critic),
+        (check.twin_loss, in_columns),
+        (check.soft_actor_loss, mean_of_each_term),
+        (check.soft_actor_loss, lambda lp, q, t: -(q - t * lp).amin(0).mean(dim=-1)),
+        (check.pathwise_gradient, by_autograd_of_one_draw),
+        (check.pathwise_gradient, with_both_terms),
+        (check.discrete_soft_value, by_categorical_of_logits),
+        (check.discrete_soft_value, by_log_softmax),
+        (check.value_network_loss, detached_part_by_part),
+        (check.value_network_loss, with_nothing_remembered),
         (check.logit_gradient, by_the_jacobian),
         (check.logit_gradient, by_autograd_of_the_mean),
         (check.reinforce_weight, by_a_triangle),
@@ -668,6 +802,21 @@ def in_rounds(evaluate=policy_q, improve=lambda q, t: torch.softmax(q / t, -1), 
         return policy
 
     return iterate
+
+
+def squashed(m, k, x, log_slope):
+    gaussian = -x.square() / 2 - k - math.log(2 * math.pi) / 2
+    return (gaussian - log_slope(m + k.exp() * x)).sum(-1)
+
+
+def by_hand(m, k, x, q, t, wish=lambda a: 1 - a.square(), wall=lambda a: 2 * a, direct=1.0):
+    action = (m + k.exp() * x).tanh()
+    by_u = t * wall(action) - q * wish(action)
+    return torch.stack((by_u, by_u * k.exp() * x - direct * t), -1)
+
+
+def half_square(value, answer):
+    return (value - answer).square().mean(-1) / 2
 
 
 def hot(r, c, g, sweeps, scale=0.0):
@@ -837,6 +986,86 @@ def best_of_the_first_run(q, epsilon, generator):
             check.hottest_policy,
             lambda r, c, g: torch.softmax(r / 50 + hot(r, c, g, 400), -1),
             "a nat of entropy is worth more. What is 10/α then?",
+        ),
+        (
+            check.squashed_log_density,
+            lambda m, k, x: (-x.square() / 2 - math.log(2 * math.pi) / 2).sum(-1),  # neither scale nor Jacobian
+            "In this case at least: Your density is as high for a narrow Gaussian",
+        ),
+        (
+            check.squashed_log_density,
+            lambda m, k, x: (-x.square() / 2 - k - (1 - (m + k.exp() * x).tanh().square() + 1e-6).log()).sum(-1),
+            "In this case at least: You leave out ½ log 2π",
+        ),
+        (
+            check.squashed_log_density,
+            lambda m, k, x: squashed(m, k, x, lambda u: (1 - u.tanh().square() + 1e-8).log()),
+            "Where u is 8 (you: 13.67, expected: 13.69): 1 − tanh² 8 is 4.5 · 10⁻⁷: small, but a number",
+        ),
+        (
+            check.sac_target,
+            lambda r, d, q, lp, t, g: (r + q.amin(0) - t * lp).detach(),  # neither γ nor mask
+            "In this case at least: Your target does not discount",
+        ),
+        (
+            check.sac_target,
+            lambda r, d, q, lp, t, g: (r + g * ~d * q.amax(0)).detach(),
+            "In this case at least: You believe the higher of the two critics",
+        ),
+        (
+            check.sac_target,
+            lambda r, d, q, lp, t, g: (r + g * ~d * q.amin(0) + t * lp).detach(),
+            "What stands before log π in (7.16)?",
+        ),
+        (
+            check.twin_loss,
+            lambda q, y: (q - y).square().mean() / 2,
+            "In this case at least: You average the losses of the critics",
+        ),
+        (
+            check.twin_loss,
+            lambda q, y: (q.squeeze(-1) - y).square().sum() / 2,
+            "In this case at least: Your loss grows with the batch",
+        ),
+        (
+            check.soft_actor_loss,
+            lambda lp, q, t: (q.amin(0) - (t * lp).detach()).mean(-1),
+            "In this case at least: You return what is to be climbed",
+        ),
+        (
+            check.soft_actor_loss,
+            lambda lp, q, t: (t * q.amin(0) - lp).mean(-1),
+            "with which sign does Q stand in it, (7.7)",
+        ),
+        (
+            check.pathwise_gradient,
+            lambda m, k, x, q, t: by_hand(m, k, x, q, t, wish=lambda a: -(1 - a.square()), wall=lambda a: a),
+            "In this case at least: Descending your gradient, the actor goes where Q falls",
+        ),
+        (
+            check.pathwise_gradient,
+            lambda m, k, x, q, t: by_hand(m, k, x, q, t, wall=lambda a: 2 * a * (1 - a.square())) + 0 * t,
+            "You pass the walls' term through da/du once more",
+        ),
+        (
+            check.discrete_soft_value,
+            lambda q, logits, t: (torch.softmax(logits, -1) * q.amin(0)).mean(-1),
+            "In this case at least: You divide by the number of actions",
+        ),
+        (
+            check.discrete_soft_value,
+            lambda q, logits, t: soft(q.amax(0), torch.softmax(logits, -1), -t),
+            "In this case at least: You believe the higher of the two critics",
+        ),
+        (
+            check.value_network_loss,
+            lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, a).amin(0) - t * draw(o)[1]),
+            "In this case at least: You ask Q about the action in the replay",
+        ),
+        (
+            check.value_network_loss,
+            lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, draw(o)[0]).amax(0).detach()),
+            "In this case at least: Your V learns the higher of the two critics",
         ),
     ],
 )
@@ -1028,6 +1257,16 @@ def td3(pick=lambda q: q.amin(0), act=both_clips, mask=lambda d: ~d, ask=lambda 
         return (r + factor * g * mask(d) * pick(critics.critics(s, action))).detach()
 
     return target
+
+
+def slope_of_tanh(m, k, x):
+    return -2 * log_cosh(m + k.exp() * x)
+
+
+def asked_of_torch(m, k, x):
+    tanh = torch.distributions.transforms.TanhTransform(cache_size=1)
+    squashed = torch.distributions.TransformedDistribution(torch.distributions.Normal(m, k.exp()), tanh)
+    return squashed.log_prob((m + k.exp() * x).tanh()).sum(-1)
 
 
 MAX_OVER_BATCH, LEAST = "maximum over the first axis", "In this case at least:"
@@ -2297,6 +2536,318 @@ STUDENTS = {
         ["but (1, 2) is expected"],
         [],
     ),
+    "7.1 not summed": (
+        check.squashed_log_density,
+        lambda m, k, x: lesson_07._normal(m, k, x) - slope_of_tanh(m, k, x),
+        ["(1, 1), but (1,) is expected", "or for a last axis that was to vanish"],
+        [LEAST],
+    ),
+    "7.1 axis 1": (
+        check.squashed_log_density,
+        lambda m, k, x: (lesson_07._normal(m, k, x) - slope_of_tanh(m, k, x)).sum(1),
+        ["count it from the end, as -1"],
+        [LEAST],
+    ),
+    "7.1 TransformedDistribution": (
+        check.squashed_log_density,
+        asked_of_torch,
+        ["Where u is 20, or −20: your answer contains NaN", "without taking anything from 1"],
+        [LEAST],
+    ),
+    "7.1 density of a": (
+        check.squashed_log_density,
+        lambda m, k, x: squashed(m, k, ((m + k.exp() * x).tanh() - m) / k.exp(), lambda u: 0 * u),
+        ["Where u is 1", "divides by 1 − tanh² u"],
+        ["Your density is as high for a narrow Gaussian"],
+    ),
+    "7.1 density of a, naive Jacobian": (
+        check.squashed_log_density,
+        lambda m, k, x: (
+            lesson_07._normal(m, k, ((m + k.exp() * x).tanh() - m) / k.exp()).sum(-1)
+            - (1 - (m + k.exp() * x).tanh().square()).log().sum(-1)
+        ),
+        [LEAST, "You ask the Gaussian about a"],
+        [],
+    ),
+    "7.1 its own noise": (
+        check.squashed_log_density,
+        lambda m, k, x: squashed(m, k, torch.distributions.Normal(0 * m, 1 + 0 * k).rsample(), lambda u: 0 * u),
+        ["a normal density at its mean"],
+        ["narrow"],
+    ),
+    "7.1 sampled": (
+        check.squashed_log_density,
+        lambda m, k, x: by_the_distribution(m, k, torch.randn(x.shape, dtype=x.dtype)),
+        ["You draw noise yourself"],
+        [LEAST],
+    ),
+    "7.1 softplus of 2u": (
+        check.squashed_log_density,
+        lambda m, k, x: squashed(m, k, x, lambda u: 2 * (math.log(2) - u - softplus(2 * u))),
+        ["What does softplus get in (7.14)?"],
+        [LEAST],
+    ),
+    "7.1 action clipped": (
+        check.squashed_log_density,
+        lambda m, k, x: squashed(m, k, x, lambda u: (1 - u.tanh().clamp(-1 + 1e-6, 1 - 1e-6).square()).log()),
+        ["Where u is 8", "What was done to it so that it can't be 0?"],
+        [LEAST],
+    ),
+    "7.1 in place": (
+        check.squashed_log_density,
+        lambda m, k, x: squashed(m, k.exp_().log(), x, lambda u: 0 * u),
+        ["your function changes log_std"],
+        [LEAST],
+    ),
+    "7.1 two results": (
+        check.squashed_log_density,
+        lambda m, k, x: ((m + k.exp() * x).tanh(), by_the_distribution(m, k, x)),
+        ["must return a tensor, but it returns a tuple"],
+        [LEAST],
+    ),
+    "7.2 min": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (q.min(0) - t * lp)).detach(),
+        ["Is there a pair (values, indices)"],
+        [LEAST],
+    ),
+    "7.2 Python's min": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (min(q) - t * lp)).detach(),
+        [ONE_TRUTH],
+        [LEAST],
+    ),
+    "7.2 minimum over the batch": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (q.amin(-1) - t * lp)).detach(),
+        ["Two shapes met that don't belong together"],
+        [LEAST],
+    ),
+    "7.2 no minimum": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (q - t * lp)).detach(),
+        ["(2, 3), but (3,) is expected: there is one axis too many, in front"],
+        [LEAST, TABLE],
+    ),
+    "7.2 α with one axis more": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (q.amin(0) - t.unsqueeze(-1) * lp)).detach(),
+        ["one axis too many, in front"],
+        [LEAST],
+    ),
+    "7.2 .item()": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * (q.amin(0) - t.item() * lp)).detach(),
+        ["Where three runs of four transitions", "α is (R, 1), so that it meets every transition of its run"],
+        [LEAST],
+    ),
+    "7.2 entropy outside": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: (r + g * ~d * q.amin(0) - t * lp).detach(),
+        ["Your entropy stands beside the reward"],
+        [LEAST],
+    ),
+    "7.2 half detached": (
+        check.sac_target,
+        lambda r, d, q, lp, t, g: r + g * ~d * (q.amin(0).detach() - t * lp),
+        ["what you return carries a gradient"],
+        [LEAST],
+    ),
+    "7.3 a column": (
+        check.twin_loss,
+        lambda q, y: ((q[0] - y) ** 2).mean() / 2 + ((q[1] - y) ** 2).mean() / 2,
+        [LEAST, "A column of values, (B, 1), met a row of answers"],
+        [],
+    ),
+    "7.3 target may move": (
+        check.twin_loss,
+        lambda q, y: ((q.squeeze(-1) - y) ** 2).mean(-1).sum(0) / 2,
+        ["Who descends your loss may also move the answers"],
+        [LEAST],
+    ),
+    "7.3 axis 1": (
+        check.twin_loss,
+        lambda q, y: (q.squeeze(-1) - y.detach()).square().mean(1).sum(0) / 2,
+        ["the critics vanish, the batch vanishes, the runs stay"],
+        [LEAST],
+    ),
+    "7.3 a loss a critic": (
+        check.twin_loss,
+        lambda q, y: (q.squeeze(-1) - y.detach()).square().mean(-1) / 2,
+        ["(2,), but (), one number, is expected", "which axis must vanish?"],
+        [LEAST],
+    ),
+    "7.3 not remembered": (
+        check.twin_loss,
+        torch.no_grad()(lambda q, y: (q.squeeze(-1) - y).square().mean(-1).sum(0) / 2),
+        ["carries no gradient", "What must be cut off, Q or y?"],
+        [LEAST],
+    ),
+    "7.4 α after the mean": (
+        check.soft_actor_loss,
+        lambda lp, q, t: t * lp.mean(-1) - q.amin(0).mean(-1),
+        ["You average before α comes in"],
+        [LEAST],
+    ),
+    "7.4 weighted": (
+        check.soft_actor_loss,
+        lambda lp, q, t: (lp.exp() * (t * lp - q.amin(0))).mean(-1),
+        ["You multiply everything by the density"],
+        ["with which sign"],
+    ),
+    "7.4 not averaged": (
+        check.soft_actor_loss,
+        lambda lp, q, t: t * lp - q.amin(0),
+        ["which axis must vanish?"],
+        [LEAST],
+    ),
+    "7.4 Q not remembered": (
+        check.soft_actor_loss,
+        lambda lp, q, t: (t * lp - torch.no_grad()(torch.amin)(q, 0)).mean(-1),
+        ["the actor can't hear where Q rises"],
+        [LEAST],
+    ),
+    "7.4 minimum of the means": (
+        check.soft_actor_loss,
+        lambda lp, q, t: (t * lp).mean(-1) - q.mean(-1).amin(0),
+        ["You choose one critic for the whole batch"],
+        [LEAST],
+    ),
+    "7.4 nothing carries a gradient": (
+        check.soft_actor_loss,
+        lambda lp, q, t: (t * lp - q.amin(0)).mean(-1).detach(),
+        ["carries no gradient", "Is the way from the loss back to log π open?"],
+        [LEAST],
+    ),
+    "7.5 (7.9) by u in place of a": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: torch.stack(
+            (
+                t * x / k.exp()
+                + (t * (2 * (m + k.exp() * x).tanh() - x / k.exp()) - q) * (1 - (m + k.exp() * x).tanh() ** 2),
+                by_hand(m, k, x, q, t)[..., 1],
+            ),
+            -1,
+        ),
+        [LEAST, "2 tanh u is the derivative by u already"],
+        [],
+    ),
+    "7.5 stacked in front": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: torch.stack(by_hand(m, k, x, q, t).unbind(-1)),
+        ["Your two derivatives stand on a new first axis"],
+        [LEAST],
+    ),
+    "7.5 a pair": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: by_hand(m, k, x, q, t).unbind(-1),
+        ["must return a tensor, but it returns a tuple"],
+        [LEAST],
+    ),
+    "7.5 the noise moves": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: by_hand(m, k, x, q, t) - torch.stack((t * x / k.exp(), 0 * x), -1),
+        ["The noise is held fixed, so −½ ξ² does not move"],
+        [LEAST],
+    ),
+    "7.5 averaged": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: by_hand(m, k, x, q, t).mean(-2),
+        ["(2,), but (1, 2) is expected"],
+        [LEAST],
+    ),
+    "7.5 α on everything": (
+        check.pathwise_gradient,
+        lambda m, k, x, q, t: t * by_hand(m, k, x, q, 1.0),
+        ["Your α multiplies dQ/da as well"],
+        [LEAST],
+    ),
+    "7.6 axis 1": (
+        check.discrete_soft_value,
+        lambda q, logits, t: soft(q.amin(0), torch.softmax(logits, 1), t),
+        [LEAST, "Your probabilities sum to 1 over the states of the batch"],
+        [],
+    ),
+    "7.6 no softmax": (
+        check.discrete_soft_value,
+        lambda q, logits, t: (logits * (q.amin(0) - t.unsqueeze(-1) * logits.log())).sum(-1),
+        ["You take the logarithm of the logits"],
+        [LEAST],
+    ),
+    "7.6 logsumexp": (
+        check.discrete_soft_value,
+        lambda q, logits, t: t * torch.logsumexp(q.amin(0) / t.unsqueeze(-1), -1),
+        ["Your value is that of the Boltzmann policy"],
+        [LEAST],
+    ),
+    "7.6 Boltzmann policy of Q": (
+        check.discrete_soft_value,
+        lambda q, logits, t: soft(q.amin(0), torch.softmax(q.amin(0) / t.unsqueeze(-1), -1), t),
+        ["Your value is that of the Boltzmann policy"],
+        [LEAST],
+    ),
+    "7.6 logits over α": (
+        check.discrete_soft_value,
+        lambda q, logits, t: soft(q.amin(0), torch.softmax(logits / t.unsqueeze(-1), -1), t),
+        ["You divide the logits by α"],
+        [LEAST],
+    ),
+    "7.6 no minimum": (
+        check.discrete_soft_value,
+        lambda q, logits, t: (torch.softmax(logits, -1) * q).sum(-1),
+        ["one axis too many, in front; must it vanish"],
+        [LEAST],
+    ),
+    "7.6 bits": (
+        check.discrete_soft_value,
+        lambda q, logits, t: soft(q.amin(0), torch.softmax(logits, -1), t / math.log(2)),
+        ["of two equally likely actions it is log 2 = 0.693"],
+        [LEAST],
+    ),
+    "7.7 pair not taken apart": (
+        check.value_network_loss,
+        lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, draw(o)).amin(0)),
+        ["as a tuple: take them apart first"],
+        [LEAST],
+    ),
+    "7.7 twice, and entropy charged": (
+        check.value_network_loss,
+        lambda o, a, draw, critics, v, t: (
+            2 * half_square(v(o), (critics(o, draw(o)[0]).amin(0) + t * draw(o)[1]).detach())
+        ),
+        ["Here (7.2) is half the mean square of V(s) − Q(s, a)"],
+        [],
+    ),
+    "7.7 everything cut": (
+        check.value_network_loss,
+        torch.no_grad()(
+            lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, draw(o)[0]).amin(0) - t * draw(o)[1])
+        ),
+        ["no gradient reaches V"],
+        [LEAST],
+    ),
+    "7.7 Q cut, log π not": (
+        check.value_network_loss,
+        lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, draw(o)[0]).amin(0).detach() - t * draw(o)[1]),
+        ["Where the loss is differentiated by the parameters of the actor", "which two ways lead to it?"],
+        [LEAST],
+    ),
+    "7.7 actor cut, critics not": (
+        check.value_network_loss,
+        lambda o, a, draw, critics, v, t: half_square(
+            v(o), critics(o, draw(o)[0].detach()).amin(0) - t * draw(o)[1].detach()
+        ),
+        [LEAST, "Which word of PyTorch makes a number of the bracket?"],
+        [],
+    ),
+    "7.7 mse_loss": (
+        check.value_network_loss,
+        lambda o, a, draw, critics, v, t: (
+            torch.nn.functional.mse_loss(v(o), (critics(o, draw(o)[0]).amin(0) - t * draw(o)[1]).detach()) / 2
+        ),
+        ["Your mean is over everything, the runs included"],
+        [LEAST],
+    ),
 }
 
 
@@ -2358,14 +2909,22 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.soft_value,
         check.boltzmann_divergence,
         check.floored_policy,
+        check.squashed_log_density,
+        check.sac_target,
+        check.twin_loss,
+        check.soft_actor_loss,
+        check.pathwise_gradient,
+        check.discrete_soft_value,
+        check.value_network_loss,
     ],
     ids=lambda e: e.name,
 )
 def test_the_case_with_a_run_axis_has_sizes_that_all_differ(exercise):
-    case = next(case for case in exercise.cases if case.where.startswith(("two runs", "there are two runs")))
+    beginnings = ("two runs", "there are two runs", "three runs")
+    case = next(case for case in exercise.cases if case.where.startswith(beginnings))
     shape = max((tuple(value.shape) for value in case.arguments if torch.is_tensor(value)), key=len)
-    assert len(shape) == 3
-    assert len(set(shape)) == 3
+    assert len(shape) >= 3
+    assert len(set(shape)) == len(shape)
 
 
 def test_a_maximum_over_axis_1_passes_until_there_are_runs():
@@ -2619,11 +3178,45 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_05(monkey
     assert out.count("100%") == 6
 
 
+def test_right_answers_of_another_make_take_a_learner_through_notebook_07(monkeypatch, capsys):
+    answers = {
+        "my_log_density": lambda m, k, x: by_the_distribution(m, k, x).float().to(m.dtype),
+        "my_target": in_float32(without_remembering_the_entropy),
+        "my_twin_loss": in_float32(critic_by_critic),
+        "my_actor_loss": in_float32(mean_of_each_term),
+        "my_gradient": in_float32(with_both_terms),
+        "my_discrete_value": in_float32(by_categorical_of_logits),
+        "my_value_loss": in_float32(detached_part_by_part),
+    }
+    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    with mpl.rc_context():
+        for cell in read(ROOT / "notebooks" / "exercises" / "07_soft_actor_critic.ipynb").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                names |= {name: answer for name, answer in answers.items() if name in names}
+        names["plt"].close("all")
+    out = capsys.readouterr().out
+    solved = read(ROOT / "notebooks" / "solutions" / "07_soft_actor_critic.ipynb")
+    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
+    assert out.count("✓") == "".join(claims).count("✓") > 20
+    assert "waits" not in out
+    assert out.count("100%") == 7
+
+
 def test_a_gradient_that_is_compared_is_the_one_of_finite_differences():
-    """The cases of exercises 5.4 and 5.5 that differentiate: what is expected there is found again without autograd."""
-    for exercise in (check.actor_loss, check.pathwise_objective):
+    """Cases that differentiate by what they hand over: what is expected there is found again without autograd."""
+    for exercise in (
+        check.actor_loss,
+        check.pathwise_objective,
+        check.squashed_log_density,
+        check.twin_loss,
+        check.soft_actor_loss,
+        check.discrete_soft_value,
+    ):
         differentiated = [case for case in exercise.cases if "differentiated by" in case.where]
-        assert len(differentiated) >= 2
+        assert len(differentiated) >= (1 if exercise is check.discrete_soft_value else 2)
         for case in differentiated:
             place = max(i for i, x in enumerate(case.arguments) if torch.is_tensor(x) and x.requires_grad)
             arguments = [x.detach() if torch.is_tensor(x) else x for x in case.arguments]
@@ -2634,16 +3227,43 @@ def test_a_gradient_that_is_compared_is_the_one_of_finite_differences():
                     moved = arguments[place].clone()
                     moved[index] += sign * 1e-6
                     values.append(exercise.reference(*arguments[:place], moved, *arguments[place + 1 :]).sum())
-                slope = 0 if "by the advantage" in case.where else (values[0] - values[1]) / 2e-6
+                cut = "by the advantage" in case.where or "by the target" in case.where
+                slope = 0 if cut else (values[0] - values[1]) / 2e-6
                 assert expected[index] == pytest.approx(float(slope), abs=1e-6)
 
 
 def test_the_twins_of_the_check_take_turns_in_being_the_lower_one():
+    opinions = [check.sac_target.cases[1].arguments[2], check.soft_actor_loss.cases[1].arguments[1]]
+    opinions += [check.discrete_soft_value.cases[2].arguments[0]]
     for case in (check.td3_target.cases[1], check.td3_target.cases[-1]):
         _, _, s, noise, clip, _, target, _ = case.arguments
-        first, second = target.critics(s, lesson_05.clipped_noise(target.actor(s), noise, clip))
+        opinions.append(target.critics(s, lesson_05.clipped_noise(target.actor(s), noise, clip)))
+    for case in (check.value_network_loss.cases[1], check.value_network_loss.cases[-2]):
+        s, _, draw, critics, _, _ = case.arguments
+        opinions.append(critics(s, draw(s)[0]))
+    for first, second in opinions:
         assert (first < second).any()
         assert (second < first).any()
+
+
+def test_what_a_network_of_the_check_is_told_is_what_finite_differences_say():
+    """Exercise 7.7: V learns (V − y) times what it is made of, and neither actor nor critics learn anything."""
+    seen = {}
+    for case in check.value_network_loss.cases:
+        by = case.where.removeprefix("the loss is differentiated by the parameters of ")
+        if by != case.where:
+            seen[by] = check.value_network_loss.observe(lesson_07._value_network_loss, *case.arguments)
+    assert seen["the actor"].tolist() == [0, 0, 0]
+    assert seen["a critic"].tolist() == [0, 0, 0, 0]
+    s, stored, draw, critics, _, alpha = check.value_network_loss.cases[3].arguments
+    weights, nudge = torch.tensor([4.0, -1.0], dtype=torch.float64), 1e-6 * torch.eye(2, dtype=torch.float64)
+    above, below = (
+        [lesson_07._value_network_loss(s, stored, draw, critics, lesson_07._valuing(*w.tolist()), alpha) for w in moved]
+        for moved in (weights + nudge, weights - nudge)
+    )
+    slopes = [float(up - down) / 2e-6 for up, down in zip(above, below, strict=True)]
+    assert seen["V"].tolist() == pytest.approx(slopes, abs=1e-6)
+    assert min(map(abs, slopes)) > 0.1
 
 
 def test_the_report_names_every_exercise_once(monkeypatch):

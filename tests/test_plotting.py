@@ -1,15 +1,32 @@
 """Figures are looked at by people; what can be tested is that they draw what they were given, and refuse what they can't."""
 
+import io
+import math
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from PIL import Image
 
 from sac_tutorial.equations import greedy_policy
 from sac_tutorial.garnet import garnet
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.plotting import COLOURS, DASHES, draw_grid, exact_answer, learning_curve, use_course_style
+from sac_tutorial.plotting import (
+    COLOURS,
+    DASHES,
+    draw_grid,
+    exact_answer,
+    learning_curve,
+    moving_picture,
+    use_course_style,
+)
 
 
 @pytest.fixture
@@ -94,3 +111,80 @@ def test_what_cannot_be_drawn_is_said(axes: Axes, mdp: FiniteMDP) -> None:
     )
     with pytest.raises(ValueError, match="Arrows need the actions"):
         draw_grid(axes, flat, torch.zeros(5), torch.full((5, 2), 0.5))
+
+
+def moving(frames: Iterable[int], interval: Any, *, fail: bool = False) -> tuple[Image.Image, list[int]]:
+    """A black column on white that stands where the frame's number says, and the numbers that were asked for."""
+    use_course_style()  # whose layout leaves a small margin
+    (figure, axes), asked = plt.subplots(figsize=(2, 1)), list[int]()
+
+    def draw(number: int) -> list[Artist]:
+        if fail and len(asked) == 2:
+            raise ArithmeticError("no such frame")
+        asked.append(number)
+        axes.clear()
+        axes.set(xlim=(0, 10), ylim=(0, 1))
+        axes.axis("off")
+        return [axes.axvspan(number, number + 1, color="black")]
+
+    content = moving_picture(figure, draw, frames, interval=interval)
+    return Image.open(io.BytesIO(content)), asked
+
+
+def dark_column(picture: Image.Image) -> float:
+    """Where the column of the present frame has its middle, in units of the axes, but for their margins."""
+    dark = np.asarray(picture.convert("L")).mean(0) < 128
+    return float(10 * (np.flatnonzero(dark).mean() + 0.5) / len(dark))
+
+
+def test_a_moving_picture_shows_each_frame_in_its_order_and_closes_the_figure() -> None:
+    before = plt.get_fignums()
+    for frames in ([7, 2, 4], iter([7, 2, 4]), (k for k in (7, 2, 4)), np.array([7, 2, 4])):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            picture, asked = moving(frames, 0.2)
+        assert picture.format == "GIF" and picture.size == (144, 72) and picture.n_frames == 3
+        assert [int(number) for number in asked] == [7, 7, 2, 4]
+        for place, number in enumerate((7, 2, 4)):
+            picture.seek(place)
+            assert dark_column(picture) == pytest.approx(number + 0.5, abs=0.4)
+    assert picture.info["loop"] == 0  # for ever
+    assert plt.get_fignums() == before
+
+
+def test_no_frame_of_a_long_picture_is_cut_off() -> None:
+    picture, asked = moving((number % 9 for number in range(130)), 0.05)
+    assert picture.n_frames == 130 and len(asked) == 131
+
+
+@pytest.mark.parametrize("interval", [0.02, 0.1, 0.3, 0.4, 0.7, 1, 3.0])
+def test_a_moving_picture_takes_its_time(interval: float) -> None:
+    picture, _ = moving([1, 5, 8], interval)
+    for place in range(3):
+        picture.seek(place)
+        assert picture.info["duration"] == pytest.approx(1000 * interval, abs=10.1)  # hundredths, rounded down
+
+
+@pytest.mark.parametrize(
+    ("frames", "interval", "error", "message"),
+    [
+        ([1, 2], 0, ValueError, "interval must be positive and finite"),
+        ([1, 2], -0.1, ValueError, "interval must be positive and finite"),
+        ([1, 2], math.nan, ValueError, "interval must be positive and finite"),
+        ([1, 2], "0.1", TypeError, "interval must be a number"),
+        ([], 0.1, ValueError, "frames must be at least one number"),
+    ],
+)
+def test_a_picture_that_cannot_move_is_refused(
+    frames: list[int], interval: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        moving(frames, interval)
+    plt.close("all")
+
+
+def test_a_figure_is_closed_even_where_drawing_it_fails() -> None:
+    before = plt.get_fignums()
+    with pytest.raises(ArithmeticError, match="no such frame"):
+        moving([1, 2, 3], 0.1, fail=True)
+    assert plt.get_fignums() == before

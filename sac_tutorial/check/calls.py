@@ -49,6 +49,8 @@ ADVICE = {
     "only integer tensors of a single element": PAIR,
     "can't multiply sequence": PAIR,
     "torch.return_types": PAIR,
+    "tuple indices must be": "Several results came back together, as a tuple: take them apart first, one, other = ….",
+    "must match the size of tensor": "Two shapes met that don't belong together: print both, and count axes from the end.",
 }
 """What to say to an exception whose message contains one of these."""
 
@@ -202,7 +204,10 @@ def _whole_number(result: Any) -> Tensor:
 def _shape_sentence(found: tuple[int, ...], right: tuple[int, ...]) -> str:
     sentence = f"your answer has the shape {found}, but {right if right else '(), one number,'} is expected"
     if found == (*right, 1):
-        return f"{sentence}: there is one axis too many; look for keepdim=True, unsqueeze, [:, None] or an index of that shape."
+        return (
+            f"{sentence}: there is one axis too many; look for keepdim=True, unsqueeze, [:, None] or an index of that shape, "
+            "or for a last axis that was to vanish."
+        )
     if right and right[-1] > 1 and found == (*right, right[-1]):
         return (
             f"{sentence}. There are several ways to such a table: a column of shape {(*right, 1)} met a row of shape {right} "
@@ -211,6 +216,8 @@ def _shape_sentence(found: tuple[int, ...], right: tuple[int, ...]) -> str:
         )
     if found[:-1] == right:
         return f"{sentence}: there is one axis too many; which axis must vanish?"
+    if found[1:] == right:
+        return f"{sentence}: there is one axis too many, in front; must it vanish, or where does it come from?"
     return f"{sentence}."
 
 

@@ -85,6 +85,16 @@ def table(*rows: Any) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
+def flags(*rows: object) -> Tensor:
+    """Return a bool tensor: of rows, or of the truths of one row."""
+    return torch.tensor(rows, dtype=torch.bool)
+
+
+def with_gradient(tensor: Tensor) -> Tensor:
+    """Return a copy by which a result can be differentiated."""
+    return tensor.clone().requires_grad_()
+
+
 @dataclass(frozen=True)
 class Case:
     """Arguments that isolate one factor of an equation.
@@ -318,6 +328,41 @@ class Exercise:
         for paragraph in paragraphs:
             lines += textwrap.wrap(paragraph, 100, initial_indent="  ", subsequent_indent="  ")
         return "\n".join(lines)
+
+
+def without_gradient(answer: Answer, *arguments: Any) -> Any:
+    """Call the answer once, and find fault with a result through which a gradient would flow."""
+    result = answer(*arguments)
+    if isinstance(result, Tensor) and result.requires_grad:
+        raise FaultFound(
+            "gradient",
+            "the numbers are one thing, but what you return carries a gradient: whoever differentiates the loss would "
+            "differentiate it too.",
+        )
+    return result
+
+
+def differentiated(like: Callable[..., Tensor]) -> Observe:
+    """Make what observes an answer: its result or, where arguments carry gradients, the derivative by the last such one.
+
+    `like` makes, of the arguments, a tensor that has the type and the shape of a right result.
+    """
+
+    def observe(answer: Answer, *arguments: Any) -> Any:
+        leaves = [argument for argument in arguments if isinstance(argument, Tensor) and argument.requires_grad]
+        result = answer(*arguments)
+        if not leaves:
+            return result
+        comparable(result, like(*arguments))
+        assert isinstance(result, Tensor)
+        if not result.requires_grad:
+            raise FaultFound(
+                "no gradient", "the number may be right, but it carries no gradient: nothing can be learnt from it."
+            )
+        (gradient,) = torch.autograd.grad(result.sum(), leaves[-1], allow_unused=True)
+        return torch.zeros_like(leaves[-1]) if gradient is None else gradient
+
+    return observe
 
 
 def _raised(outcome: Outcome) -> bool:

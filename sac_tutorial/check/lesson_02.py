@@ -13,16 +13,11 @@ import torch
 from torch import Tensor
 
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
 from sac_tutorial.dynamic_programming import epsilon_greedy_q
 from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, td_target
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.q_learning import polynomial_step, q_learning
-
-
-def _flags(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.bool)
-
 
 # Exercise 2.1: the target of Q-learning
 
@@ -36,7 +31,7 @@ def _q_learning_target(
 
 # As many rows as actions: whoever takes the maximum over the wrong axis gets numbers, not an exception.
 _THREE_ROWS = table([2.0, 10.0, 4.0], [-8.0, -2.0, -6.0], [6.0, 1.0, 3.0])
-_THREE_REWARDS, _ALL, _NONE = table(1.0, 3.0, 5.0), _flags(True, True, True), _flags(False, False, False)
+_THREE_REWARDS, _ALL, _NONE = table(1.0, 3.0, 5.0), flags(True, True, True), flags(False, False, False)
 
 q_learning_target = Exercise(
     "q_learning_target",
@@ -49,7 +44,7 @@ q_learning_target = Exercise(
         ),
         Case(
             "two of three episodes end",
-            (_THREE_REWARDS, _flags(True, False, True), _NONE, _THREE_ROWS, 0.5),
+            (_THREE_REWARDS, flags(True, False, True), _NONE, _THREE_ROWS, 0.5),
             "Nothing comes after a terminal transition, but its reward was earned. Which factor of (2.4) says so, row by row?",
         ),
         Case(
@@ -66,8 +61,8 @@ q_learning_target = Exercise(
             "two runs stand in front of a batch of three",
             (
                 table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
-                _flags([False, True, False], [False, False, False]),
-                _flags([False, False, True], [False, False, False]),
+                flags([False, True, False], [False, False, False]),
+                flags([False, False, True], [False, False, False]),
                 (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
                 0.5,
             ),
@@ -509,7 +504,7 @@ double_q_target = Exercise(
             "the two tables disagree",
             (
                 table(2.0, 1.0),
-                _flags(False, False),
+                flags(False, False),
                 table([3.0, 1.0, 6.0], [11.0, 2.0, 9.0]),  # found by search: every answer below gives another row
                 table([3.0, 9.0, 8.0], [6.0, 2.0, 10.0]),
                 0.5,
@@ -519,19 +514,19 @@ double_q_target = Exercise(
         ),
         Case(
             "the larger maximum is in q_evaluate",
-            (table(1.0), _flags(False), table([4.0, 5.0, 2.0]), table([7.0, 3.0, 1.0]), 0.5),
+            (table(1.0), flags(False), table([4.0, 5.0, 2.0]), table([7.0, 3.0, 1.0]), 0.5),
             "Only q_select decides which action it is, and only q_evaluate what it is worth.",
         ),
         Case(
             "the episode ends",
-            (table(1.0), _flags(True), table([4.0, 9.0, 2.0]), table([6.0, 3.0, 8.0]), 0.5),
+            (table(1.0), flags(True), table([4.0, 9.0, 2.0]), table([6.0, 3.0, 8.0]), 0.5),
             "Nothing comes after an end, in double Q-learning no more than elsewhere, but its reward was earned.",
         ),
         Case(
             "two runs stand in front of a batch of three",
             (
                 table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
-                _flags([False, True, False], [False, False, True]),
+                flags([False, True, False], [False, False, True]),
                 (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
                 (torch.arange(24, dtype=torch.float64) * 11 % 24).view(2, 3, 4),
                 0.5,
@@ -542,7 +537,7 @@ double_q_target = Exercise(
             "two runs stand in front of a batch of one",
             (
                 table([1.0], [2.0]),
-                _flags([False], [False]),
+                flags([False], [False]),
                 table([[4.0, 9.0, 2.0]], [[3.0, 5.0, 6.0]]),
                 table([[6.0, 3.0, 8.0]], [[2.0, 7.0, 5.0]]),
                 0.5,

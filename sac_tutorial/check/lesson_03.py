@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table, without_gradient
 from sac_tutorial.dqn import DQN, DQNSettings
 from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, policy_q
 from sac_tutorial.equations import double_value, greedy_value, taken_value, td_target
@@ -27,23 +27,6 @@ from sac_tutorial.replay import Replay
 from sac_tutorial.schedule import Linear
 from sac_tutorial.training import train
 from sac_tutorial.vector_env import make_envs
-
-
-def _flags(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.bool)
-
-
-def _without_gradient(answer: Callable[..., object], *arguments: object) -> object:
-    """Call the answer once, and find fault with a result through which a gradient would flow."""
-    result = answer(*arguments)
-    if isinstance(result, Tensor) and result.requires_grad:
-        raise FaultFound(
-            "gradient",
-            "the numbers are one thing, but what you return carries a gradient: whoever differentiates the loss would "
-            "differentiate it too.",
-        )
-    return result
-
 
 # Exercise 3.1: a semi-gradient step of a linear Q
 
@@ -254,7 +237,7 @@ def _detached(answer: Callable[..., Tensor]) -> Callable[..., Tensor]:
 # As many rows as actions: whoever takes the maximum over the wrong axis gets numbers, not an exception.
 _ONLINE = table([6.0, 2.0, 11.0], [-3.0, -9.0, -5.0], [1.0, 7.0, 4.0])
 _TARGET = table([2.0, 10.0, 4.0], [-8.0, -2.0, -6.0], [6.0, 1.0, 3.0])
-_REWARDS, _NONE = table(1.0, 3.0, 5.0), _flags(False, False, False)
+_REWARDS, _NONE = table(1.0, 3.0, 5.0), flags(False, False, False)
 
 dqn_target = Exercise(
     "dqn_target",
@@ -268,7 +251,7 @@ dqn_target = Exercise(
         ),
         Case(
             "two of three episodes end",
-            (_REWARDS, _flags(True, False, True), _ONLINE, _TARGET, 0.5),
+            (_REWARDS, flags(True, False, True), _ONLINE, _TARGET, 0.5),
             "Nothing comes after a terminal transition, but its reward was earned. Which factor of (3.8) says so, row by row?",
         ),
         Case(
@@ -281,7 +264,7 @@ dqn_target = Exercise(
             "two runs stand in front of a batch of three",
             (
                 table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
-                _flags([False, True, False], [False, False, False]),
+                flags([False, True, False], [False, False, False]),
                 (torch.arange(24, dtype=torch.float64) * 11 % 24).view(2, 3, 4),
                 (torch.arange(24, dtype=torch.float64) * 5 % 24).view(2, 3, 4),
                 0.5,
@@ -292,7 +275,7 @@ dqn_target = Exercise(
             "two runs stand in front of a batch of one",
             (
                 table([1.0], [2.0]),
-                _flags([False], [True]),
+                flags([False], [True]),
                 table([[4.0, 9.0, 2.0]], [[3.0, 5.0, 6.0]]),
                 table([[6.0, 3.0, 8.0]], [[2.0, 7.0, 5.0]]),
                 0.5,
@@ -394,7 +377,7 @@ dqn_target = Exercise(
             "what (3.4) warns of. Which word of PyTorch makes a number of it that is merely known?",
         ),
     ],
-    observe=_without_gradient,
+    observe=without_gradient,
 )
 
 
@@ -452,7 +435,7 @@ transition = Exercise(
     cases=[
         Case(
             "s, a and r are looked up, whatever became of the episodes",
-            ("s a r", *_three_runs(_flags(True, False, False), _flags(False, True, False))),
+            ("s a r", *_three_runs(flags(True, False, False), flags(False, True, False))),
             "What was seen, what was done and what it earned are stored as they came. In which order do they stand, and are "
             "they still what they were?",
         ),
@@ -463,28 +446,28 @@ transition = Exercise(
         ),
         Case(
             "s′ is looked up and the second episode was cut off",
-            ("s′", *_three_runs(_NONE, _flags(False, True, False))),
+            ("s′", *_three_runs(_NONE, flags(False, True, False))),
             "The step led somewhere before the clock ran out, and the target needs the value of that place. From where does "
             "the next episode come?",
         ),
         Case(
             "s′ is looked up and the first episode ended",
-            ("s′", *_three_runs(_flags(True, False, False), _NONE)),
+            ("s′", *_three_runs(flags(True, False, False), _NONE)),
             "Even at an end, s′ is where the step led. Its value won't count: (1 − d) sees to that.",
         ),
         Case(
             "d is looked up, the first episode ended and no other",
-            ("d", *_three_runs(_flags(True, False, False), _NONE)),
+            ("d", *_three_runs(flags(True, False, False), _NONE)),
             "d is true where nothing can come any more, and false elsewhere.",
         ),
         Case(
             "d is looked up and the second episode was cut off",
-            ("d", *_three_runs(_NONE, _flags(False, True, False))),
+            ("d", *_three_runs(_NONE, flags(False, True, False))),
             "A time limit is ours, not the world's: what does (3.8) make of a d that is true here?",
         ),
         Case(
             "d is looked up and an end fell on the last step before the time limit",
-            ("d", *_three_runs(_flags(True, False, False), _flags(True, True, False))),
+            ("d", *_three_runs(flags(True, False, False), flags(True, True, False))),
             "The first episode did end, whatever the clock said; the second was merely cut off.",
         ),
     ],
@@ -648,7 +631,7 @@ polyak_step = Exercise(
             "step. Which word of PyTorch cuts the tie?",
         ),
     ],
-    observe=_without_gradient,
+    observe=without_gradient,
 )
 
 

@@ -2,7 +2,7 @@
 
 The answers below can be read and imported: this is for learning, not exam-proof.
 
-May import: `calls`, `diagnosis`, `lesson_03`, `equations`, torch.
+May import: `diagnosis`, `equations`, torch.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -13,9 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sac_tutorial.check.calls import FaultFound, comparable
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
-from sac_tutorial.check.lesson_03 import _without_gradient
+from sac_tutorial.check.diagnosis import (
+    Case,
+    Exercise,
+    Misconception,
+    differentiated,
+    flags,
+    table,
+    with_gradient,
+    without_gradient,
+)
 from sac_tutorial.equations import (
     bootstrapped_return,
     clipped_noise,
@@ -33,37 +40,6 @@ _RUNS_POLICY = table(
     [[0.5, 0.25, 0.125, 0.125], [0.25, 0.25, 0.25, 0.25], [0.125, 0.125, 0.25, 0.5]],
     [[0.75, 0.125, 0.0625, 0.0625], [0.0625, 0.4375, 0.25, 0.25], [0.25, 0.125, 0.5, 0.125]],
 )
-
-
-def _flags(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.bool)
-
-
-def _with_gradient(tensor: Tensor) -> Tensor:
-    return tensor.clone().requires_grad_()
-
-
-def _differentiated(like: Callable[..., Tensor]) -> Callable[..., object]:
-    """Make what observes an answer: its result or, where arguments carry gradients, the derivative by the last such one.
-
-    `like` makes, of the arguments, a tensor that has the type and the shape of a right result.
-    """
-
-    def observe(answer: Callable[..., object], *arguments: object) -> object:
-        leaves = [argument for argument in arguments if isinstance(argument, Tensor) and argument.requires_grad]
-        result = answer(*arguments)
-        if not leaves:
-            return result
-        comparable(result, like(*arguments))
-        assert isinstance(result, Tensor)
-        if not result.requires_grad:
-            raise FaultFound(
-                "no gradient", "the number may be right, but it carries no gradient: nothing can be learnt from it."
-            )
-        (gradient,) = torch.autograd.grad(result.sum(), leaves[-1], allow_unused=True)
-        return torch.zeros_like(leaves[-1]) if gradient is None else gradient
-
-    return observe
 
 
 # Exercise 5.1: the exact gradient of a table of logits
@@ -463,7 +439,7 @@ def _from_where_it_stands(r: Tensor, d: Tensor, c: Tensor, v: Tensor, n: Tensor,
     return _piece_return(r, d, c, v, v, g)
 
 
-_GOES_ON, _FOUR = _flags(False, False, False, False), table(1.0, 2.0, 4.0, 8.0)
+_GOES_ON, _FOUR = flags(False, False, False, False), table(1.0, 2.0, 4.0, 8.0)
 _VALUES, _NEXT_VALUES = table(10.0, 20.0, 30.0, 50.0), table(20.0, 36.0, 50.0, 64.0)
 """V(s_t) and V(s_{t+1}): they agree but for the second step, where 30 belongs to the beginning of the next episode."""
 _GOING_ON = table(20.0, 30.0, 50.0, 64.0)
@@ -474,17 +450,17 @@ piece_return = Exercise(
     cases=[
         Case(
             "the piece is one step long and the episode goes on",
-            (table(3.0), _flags(False), _flags(False), table(4.0), table(10.0), 0.5),
+            (table(3.0), flags(False), flags(False), table(4.0), table(10.0), 0.5),
             "We have seen one reward, and the critic says what is to come from the state that was reached: with which factor?",
         ),
         Case(
             "the piece is one step long and the episode ends with it",
-            (table(3.0), _flags(True), _flags(False), table(4.0), table(10.0), 0.5),
+            (table(3.0), flags(True), flags(False), table(4.0), table(10.0), 0.5),
             "Nothing comes after a terminal step, whatever the critic says about it. Which factor of (5.12) knows that?",
         ),
         Case(
             "the piece is one step long and a time limit cuts the episode off",
-            (table(3.0), _flags(False), _flags(True), table(4.0), table(10.0), 0.5),
+            (table(3.0), flags(False), flags(True), table(4.0), table(10.0), 0.5),
             "The clock ran out, the world did not end, (2.12): the state that was reached still has its value.",
         ),
         Case(
@@ -494,29 +470,29 @@ piece_return = Exercise(
         ),
         Case(
             "an episode ends with the second of four steps and another begins",
-            (_FOUR, _flags(False, True, False, False), _GOES_ON, _VALUES, _NEXT_VALUES, 0.5),
+            (_FOUR, flags(False, True, False, False), _GOES_ON, _VALUES, _NEXT_VALUES, 0.5),
             "The third step is of another episode. What does the second one know of its rewards?",
         ),
         Case(
             "an episode is cut off with the second of four steps and another begins",
-            (_FOUR, _GOES_ON, _flags(False, True, False, False), _VALUES, _NEXT_VALUES, 0.5),
+            (_FOUR, _GOES_ON, flags(False, True, False, False), _VALUES, _NEXT_VALUES, 0.5),
             "The third step belongs to another episode, and so does what is seen there. Which value stands for what the "
             "first episode would still have earned?",
         ),
         Case(
             "an end falls on the last step before the time limit",
-            (_FOUR, _flags(False, True, False, False), _flags(False, True, False, False), _VALUES, _NEXT_VALUES, 0.5),
+            (_FOUR, flags(False, True, False, False), flags(False, True, False, False), _VALUES, _NEXT_VALUES, 0.5),
             "The episode did end, whatever the clock said: both flags may be true, and one of them decides.",
         ),
         Case(
             "two runs of three environments stand in front of four steps",
             (
                 _RUNS,
-                _flags(
+                flags(
                     [[False, False, True, False], [False, False, False, False], [True, False, False, False]],
                     [[False, False, False, True], [False, True, False, False], [False, False, False, False]],
                 ),
-                _flags(
+                flags(
                     [[False, False, False, False], [False, True, False, False], [False, False, False, True]],
                     [[True, False, False, False], [False, True, False, False], [False, False, False, False]],
                 ),
@@ -749,19 +725,19 @@ actor_loss = Exercise(
         ),
         Case(
             "the loss is differentiated by the logits and β is 0",
-            (_with_gradient(_LOGITS), _ACTIONS, _ADVANTAGES, 0.0),
+            (with_gradient(_LOGITS), _ACTIONS, _ADVANTAGES, 0.0),
             "It is for its gradient that there is a loss: Â times the score (5.6), with a minus. Is the way from your loss "
             "back to the logits open?",
         ),
         Case(
             "the loss is differentiated by the logits, and only entropy counts",
-            (_with_gradient(_LOGITS), _ACTIONS, table(0.0, 0.0, 0.0), 1.0),
+            (with_gradient(_LOGITS), _ACTIONS, table(0.0, 0.0, 0.0), 1.0),
             "The gradient of the entropy leads towards equal probabilities, in every state and whatever action was drawn "
             "there. Is the way from H back to the logits open?",
         ),
         Case(
             "the loss is differentiated by the advantage, which came from a critic and carries a gradient",
-            (_with_gradient(_LOGITS), _ACTIONS, _with_gradient(_ADVANTAGES), 0.5),
+            (with_gradient(_LOGITS), _ACTIONS, with_gradient(_ADVANTAGES), 0.5),
             "The advantage is a number here: who makes this loss smaller by changing Â has taught the critic to say that all "
             "went well.",
         ),
@@ -908,7 +884,7 @@ actor_loss = Exercise(
             "-1, whatever stands in front.",
         ),
     ],
-    observe=_differentiated(lambda logits, action, advantage, entropy_bonus: advantage[..., 0]),
+    observe=differentiated(lambda logits, action, advantage, entropy_bonus: advantage[..., 0]),
 )
 
 
@@ -969,12 +945,12 @@ pathwise_objective = Exercise(
         ),
         Case(
             "the objective is differentiated by μ",
-            (_hill, _with_gradient(_MEAN), _LOG_STD, _NOISE),
+            (_hill, with_gradient(_MEAN), _LOG_STD, _NOISE),
             "When μ moves by a little, every action moves by as much, and f with it, (5.17): is the way from f back to μ open?",
         ),
         Case(
             "the objective is differentiated by log σ",
-            (_hill, _MEAN, _with_gradient(_LOG_STD), _NOISE),
+            (_hill, _MEAN, with_gradient(_LOG_STD), _NOISE),
             "When log σ moves, an action moves by σ ξ times that, (5.17): is the way from f back to log σ open?",
         ),
         Case(
@@ -1066,7 +1042,7 @@ pathwise_objective = Exercise(
             "Your mean is over everything, the runs included. What must .mean() be told?",
         ),
     ],
-    observe=_differentiated(lambda function, mean, log_std, noise: noise[..., 0, 0]),
+    observe=differentiated(lambda function, mean, log_std, noise: noise[..., 0, 0]),
 )
 
 
@@ -1131,7 +1107,7 @@ def _carrying_gradients(*arguments: object) -> Tensor:
     return td_target(r, d, target.critics(s, action).amin(0), g)
 
 
-def _critics(first: Tensor, second: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+def linear_critics(first: Tensor, second: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
     """Make two critics, Q_i(s, a) = w_i0 + w_i1 Σ s + w_i2 a_0 + w_i3 Σ a."""
 
     def judge(observation: Tensor, action: Tensor) -> Tensor:
@@ -1143,12 +1119,12 @@ def _critics(first: Tensor, second: Tensor) -> Callable[[Tensor, Tensor], Tensor
 
 
 _FIRST, _SECOND = table(6.0, 1.0, 4.0, 1.0), table(5.0, -2.0, 2.0, 3.0)
-_AGREEING = Networks(lambda s: s / 2, _critics(_FIRST, _FIRST))
-_TARGETS = Networks(lambda s: s / 2, _critics(_FIRST, _SECOND))
-_ONLINES = Networks(lambda s: -s / 4, _critics(_SECOND + 3, _FIRST - 2))
+_AGREEING = Networks(lambda s: s / 2, linear_critics(_FIRST, _FIRST))
+_TARGETS = Networks(lambda s: s / 2, linear_critics(_FIRST, _SECOND))
+_ONLINES = Networks(lambda s: -s / 4, linear_critics(_SECOND + 3, _FIRST - 2))
 _OTHER_ACTOR, _OTHER_CRITICS = Networks(_ONLINES.actor, _TARGETS.critics), Networks(_TARGETS.actor, _ONLINES.critics)
-_LEARNING = Networks(lambda s: s / 2, _critics(_with_gradient(_FIRST), _with_gradient(_SECOND)))
-_PAID, _ON = table(1.0, 3.0, 5.0), _flags(False, False, False)
+_LEARNING = Networks(lambda s: s / 2, linear_critics(with_gradient(_FIRST), with_gradient(_SECOND)))
+_PAID, _ON = table(1.0, 3.0, 5.0), flags(False, False, False)
 _SEEN = table([0.5, -1.0], [-1.5, 0.5], [1.0, 1.0])
 _STILL = torch.zeros(3, 2, dtype=torch.float64)
 _LITTLE = table([0.125, -0.25], [-0.125, 0.125], [0.25, 0.0])
@@ -1199,7 +1175,7 @@ td3_target = Exercise(
         ),
         Case(
             "two of three episodes end",
-            (_PAID, _flags(True, False, True), _SEEN, _LITTLE, 0.25, _ONLINES, _TARGETS, 0.75),
+            (_PAID, flags(True, False, True), _SEEN, _LITTLE, 0.25, _ONLINES, _TARGETS, 0.75),
             "Nothing comes after a terminal transition, but its reward was earned. Which factor of (5.21) says so, row by row?",
         ),
         Case(
@@ -1211,7 +1187,7 @@ td3_target = Exercise(
             "two runs stand in front of a batch of three",
             (
                 table([1.0, 3.0, 5.0], [2.0, -1.0, 0.0]),
-                _flags([False, True, False], [False, False, False]),
+                flags([False, True, False], [False, False, False]),
                 _RUNS / 3 - 1,
                 _RUNS.flip(-1) / 4 - 0.75,
                 0.25,
@@ -1365,5 +1341,5 @@ td3_target = Exercise(
             "makes a number of it that is merely known?",
         ),
     ],
-    observe=_without_gradient,
+    observe=without_gradient,
 )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
+from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
 from sac_tutorial.check.lesson_03 import crossing
 from sac_tutorial.dynamic_programming import policy_q, soft_optimal_q
 from sac_tutorial.equations import (
@@ -226,10 +226,6 @@ def _soft_target(
     return td_target(reward, terminated, _policy_value(next_q, next_policy, temperature), discount)
 
 
-def _flags(*rows: object) -> Tensor:
-    return torch.tensor(rows, dtype=torch.bool)
-
-
 _NOW, _NEXT = table([0.9, 0.1], [0.5, 0.5], [0.25, 0.75]), table([0.5, 0.5], [0.75, 0.25], [0.9, 0.1])
 _REWARDS, _NEXT_Q = table(1.0, 3.0, 5.0), table([4.0, 8.0], [6.0, 2.0], [-2.0, 10.0])
 
@@ -239,36 +235,36 @@ soft_target = Exercise(
     cases=[
         Case(
             "α is 0 and three episodes go on",
-            (_REWARDS, _flags(False, False, False), _NOW, _NEXT, _NEXT_Q, 0.0, 0.5),
+            (_REWARDS, flags(False, False, False), _NOW, _NEXT, _NEXT_Q, 0.0, 0.5),
             "With α = 0 this is the target of expected SARSA: the reward, plus γ times the average of Q(s′, ·) under the "
             "policy in s′.",
         ),
         Case(
             "nothing but the entropy of the next state is to be had",
-            (table(0.0), _flags(False), _NOW[:1], _NEXT[:1], table([0.0, 0.0]), 3.0, 0.5),
+            (table(0.0), flags(False), _NOW[:1], _NEXT[:1], table([0.0, 0.0]), 3.0, 0.5),
             "r is 0 and so are all Q, and in s′ two actions are equally likely: the target is γ α log 2. Whose entropy does "
             "(6.10) add, and what stands before it?",
         ),
         Case(
             "three episodes go on, and rewards, values and entropy all count",
-            (_REWARDS, _flags(False, False, False), _NOW, _NEXT, _NEXT_Q, 3.0, 0.5),
+            (_REWARDS, flags(False, False, False), _NOW, _NEXT, _NEXT_Q, 3.0, 0.5),
             "Each part was right by itself. Which of them do γ and α multiply in (6.10)?",
         ),
         Case(
             "two of three episodes end",
-            (_REWARDS, _flags(True, False, True), _NOW, _NEXT, _NEXT_Q, 3.0, 0.5),
+            (_REWARDS, flags(True, False, True), _NOW, _NEXT, _NEXT_Q, 3.0, 0.5),
             "After an end nobody acts any more, and who does not act has no entropy. What is left of (6.10)?",
         ),
         Case(
             "an action is never taken in the next state",
-            (table(1.0), _flags(False), _NOW[:1], table([1.0, 0.0]), table([4.0, 8.0]), 3.0, 0.5),
+            (table(1.0), flags(False), _NOW[:1], table([1.0, 0.0]), table([4.0, 8.0]), 3.0, 0.5),
             "0 · log 0 counts as 0, (6.1). Did your function of exercise 6.1 know that?",
         ),
         Case(
             "two runs stand in front of a batch of three",
             (
                 table([1.0, 2.0, 3.0], [4.0, 5.0, 6.0]),
-                _flags([False, True, False], [False, False, False]),
+                flags([False, True, False], [False, False, False]),
                 _RUNS_POLICY.flip(0),
                 _RUNS_POLICY,
                 _RUNS_Q,

@@ -2,7 +2,7 @@
 
 The answers below can be read and imported: this is for learning, not exam-proof.
 
-May import: `diagnosis`, `lesson_03`, `lesson_05`, `equations`, torch.
+May import: `calls`, `diagnosis`, `lesson_05`, `equations`, torch.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -14,9 +14,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, softplus
 
-from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
-from sac_tutorial.check.lesson_03 import _without_gradient
-from sac_tutorial.check.lesson_05 import _critics, _differentiated, _flags, _with_gradient
+from sac_tutorial.check.calls import Answer
+from sac_tutorial.check.diagnosis import (
+    Case,
+    Exercise,
+    Misconception,
+    differentiated,
+    flags,
+    table,
+    with_gradient,
+    without_gradient,
+)
+from sac_tutorial.check.lesson_05 import linear_critics
 from sac_tutorial.equations import (
     actor_loss,
     critic_loss,
@@ -36,8 +45,7 @@ _HALF = math.log(1 / 2)
 """log σ of σ = ½."""
 
 
-def _lower(q: Tensor) -> Tensor:
-    return q.amin(0)
+_Of3 = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _lower_on_average(q: Tensor) -> Tensor:
@@ -49,9 +57,47 @@ def _first_temperature(temperature: Tensor) -> Tensor:
     return temperature.flatten()[0]
 
 
-def _along_the_batch(temperature: Tensor) -> Tensor:
-    """Take the axis of length 1 away that keeps the temperatures of the runs from lying along the batch."""
-    return temperature.squeeze(-1)
+_ONE_TEMPERATURE = (
+    "All your runs have the temperature of the first one. α is (R, 1): what does PyTorch do with it beside (R, B), if you "
+    "let it?"
+)
+
+
+def _misplaced_temperatures(
+    answer: Callable[[Callable[[Tensor], Tensor]], Answer],
+) -> tuple[Misconception, Misconception]:
+    """Return two misconceptions about the axes of α, by answers that use place(α)."""
+    return (
+        Misconception("one temperature for all runs", answer(_first_temperature), _ONE_TEMPERATURE),
+        Misconception(
+            "temperature along the batch",
+            answer(lambda temperature: temperature.squeeze(-1)),
+            "You have taken the last axis of α away. What is left, (R,), lies along the batch of (R, B): an error where R "
+            "and B differ, and nonsense without a word where they don't. What is that axis of length 1 for?",
+        ),
+    )
+
+
+def _misplaced_alpha(value: str, equation: str, answer: Callable[[_Of3], Answer]) -> tuple[Misconception, ...]:
+    """Return three misconceptions about where α stands, by answers that use each(min Q, log π, α)."""
+    return (
+        Misconception(
+            "α forgotten",
+            answer(lambda q, lp, t: q - lp),
+            f"Your {value} does not depend on α. Who says how much a nat of entropy is worth, in units of reward?",
+        ),
+        Misconception(
+            "α on Q",
+            answer(lambda q, lp, t: t * q - lp),
+            "Your α stands before Q, and entropy is paid in full whatever α is. Which of the two does the temperature weigh?",
+        ),
+        Misconception(
+            "α on the whole",
+            answer(lambda q, lp, t: t * (q - lp)),
+            "Your α multiplies Q as well. A temperature does not change what rewards are worth; before which term of "
+            f"({equation}) does it stand?",
+        ),
+    )
 
 
 # Exercise 7.1: how likely is an action that went through tanh?
@@ -74,9 +120,6 @@ def _log_slope(before: Tensor) -> Tensor:
 
 def _before(mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
     return mean + log_std.exp() * noise
-
-
-_Of3 = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _density_of(gaussian: _Of3 = _normal, log_slope: Callable[[Tensor], Tensor] = _log_slope) -> _Of3:
@@ -161,13 +204,13 @@ squashed_log_density = Exercise(
         ),
         Case(
             "the log-density is differentiated by μ, and u is 0.75, 20 or −20",
-            (_with_gradient(table([0.25], [20.0], [-20.0])), table([_HALF], [0.0], [0.0]), table([1.0], [0.0], [0.0])),
+            (with_gradient(table([0.25], [20.0], [-20.0])), table([_HALF], [0.0], [0.0]), table([1.0], [0.0], [0.0])),
             "When μ moves and ξ stays, u moves with it, and 1 − tanh² u too: log π rises by 2 tanh u, which is finite "
             "everywhere. Is that way open, and only that?",
         ),
         Case(
             "the log-density is differentiated by log σ",
-            (table([0.25], [-0.5]), _with_gradient(table([_HALF], [0.0])), table([1.0], [-0.5])),
+            (table([0.25], [-0.5]), with_gradient(table([_HALF], [0.0])), table([1.0], [-0.5])),
             "log σ stands in (7.13) twice: by itself, and in u. Are both ways open?",
         ),
     ],
@@ -206,6 +249,18 @@ squashed_log_density = Exercise(
             _density_of(log_slope=lambda u: (1 - u.tanh()).log()),
             "You take the logarithm of 1 − tanh u, which is more than 1 for negative u: as if tanh made lengths longer "
             "there. What is the derivative of tanh?",
+        ),
+        Misconception(
+            "half the logarithm",
+            _density_of(log_slope=lambda u: _log_slope(u) / 2),
+            "Your log(1 − tanh² u) is half of what it should be: −0.43 at u = 1, where 1 − tanh² u is 0.42. Which factor "
+            "stands before the bracket of (7.14)?",
+        ),
+        Misconception(
+            "softplus of the wrong sign",
+            _density_of(log_slope=lambda u: 2 * (math.log(2) - u - softplus(2 * u))),
+            "Your log(1 − tanh² u) is the same as (7.14)'s at 0, and falls without end to one side where it should fall to "
+            "both. What does softplus get in (7.14)?",
         ),
         Misconception(
             "Jacobian without its logarithm",
@@ -250,6 +305,18 @@ squashed_log_density = Exercise(
             "density at the noise",
             _density_of(lambda m, k, x: _normal(m, k, (x - m) / k.exp())),
             "You ask the Gaussian N(μ, σ²) about ξ. What was drawn from it is u = μ + σ ξ; ξ comes from N(0, 1).",
+        ),
+        Misconception(
+            "density at the action",
+            _density_of(lambda m, k, x: _normal(m, k, (_before(m, k, x).tanh() - m) / k.exp())),
+            "You ask the Gaussian about a. What was drawn from it is u, before the tanh, (7.11); and (u − μ)/σ need not be "
+            "worked out, since it is ξ.",
+        ),
+        Misconception(
+            "noise of its own",
+            lambda m, k, x: _squashed_log_density(m, k, torch.randn_like(x)),
+            "You draw noise yourself, and answer for another action each time. The action in question came from the ξ that "
+            "you are given: where does it enter (7.13)?",
         ),
         Misconception(
             "½ forgotten",
@@ -326,7 +393,7 @@ squashed_log_density = Exercise(
             "know how to earn it.",
         ),
     ],
-    observe=_differentiated(lambda mean, log_std, noise: mean[..., 0]),
+    observe=differentiated(lambda mean, log_std, noise: mean[..., 0]),
 )
 
 
@@ -357,7 +424,7 @@ def _target_of(
     return lambda r, d, q, lp, t, g: back(r, d, value(q, lp, t), g).detach()
 
 
-_PAID, _ON = table(1.0, 3.0, 5.0), _flags(False, False, False)
+_PAID, _ON = table(1.0, 3.0, 5.0), flags(False, False, False)
 _AGREEING = table([4.0, 8.0, -2.0], [4.0, 8.0, -2.0])
 _DISAGREEING = table([4.0, 8.0, -2.0], [6.0, 2.0, 1.0])
 _LOGS = table(-1.0, 0.5, -2.0)
@@ -383,7 +450,7 @@ sac_target = Exercise(
         ),
         Case(
             "nothing but entropy is to be had",
-            (table(0.0, 0.0), _flags(False, False), torch.zeros(2, 2, dtype=torch.float64), _LOGS[:2], table(2.0), 0.5),
+            (table(0.0, 0.0), flags(False, False), torch.zeros(2, 2, dtype=torch.float64), _LOGS[:2], table(2.0), 0.5),
             "r and Q are 0. A rare action (log π = −1) was surprising and is paid for; one where the density is above 1 "
             "costs something. What stands before log π in (7.16)?",
         ),
@@ -394,7 +461,7 @@ sac_target = Exercise(
         ),
         Case(
             "two of three episodes end",
-            (_PAID, _flags(True, False, True), _DISAGREEING, _LOGS, table(3.0), 0.5),
+            (_PAID, flags(True, False, True), _DISAGREEING, _LOGS, table(3.0), 0.5),
             "After an end nobody acts any more: there is neither a value nor an entropy to come, but the last reward was "
             "earned. What does 1 − d multiply in (7.16)?",
         ),
@@ -402,7 +469,7 @@ sac_target = Exercise(
             "three runs of four transitions have a temperature each",
             (
                 table([1.0, 3.0, 5.0, 2.0], [-1.0, 0.0, 4.0, 1.0], [2.0, -3.0, 1.0, 0.0]),
-                _flags([False, True, False, False], [False, False, False, True], [False, False, False, False]),
+                flags([False, True, False, False], [False, False, False, True], [False, False, False, False]),
                 _RUNS,
                 _RUNS[0].flip(-1) / 2 - 1.5,
                 _EACH,
@@ -415,7 +482,7 @@ sac_target = Exercise(
             "there are as many runs as transitions, with a temperature each",
             (
                 table([1.0, 3.0], [-1.0, 0.0]),
-                _flags([False, True], [False, False]),
+                flags([False, True], [False, False]),
                 _RUNS[:, :2, :2],
                 table([-1.0, 0.5], [-2.0, -0.5]),
                 table([0.5], [3.0]),
@@ -426,7 +493,7 @@ sac_target = Exercise(
         ),
         Case(
             "the critics and the density carry gradients",
-            (_PAID, _ON, _with_gradient(_DISAGREEING), _with_gradient(_LOGS), table(3.0), 0.5),
+            (_PAID, _ON, with_gradient(_DISAGREEING), with_gradient(_LOGS), table(3.0), 0.5),
             "A target is an answer to approach, not a thing to move. What does .detach() do, or `with torch.no_grad():`?",
         ),
     ],
@@ -483,23 +550,7 @@ sac_target = Exercise(
             "Yours is the target of TD3, without the entropy in s′. The actor would be paid for the entropy of its next "
             "step and never hear of that of all later ones: which term of (7.16) is missing?",
         ),
-        Misconception(
-            "α forgotten",
-            _target_of(lambda q, lp, t: q.amin(0) - lp),
-            "Your target does not depend on α. Who says how much a nat of entropy is worth, in units of reward?",
-        ),
-        Misconception(
-            "α on Q",
-            _target_of(lambda q, lp, t: t * q.amin(0) - lp),
-            "Your α stands before Q, and entropy is paid in full whatever α is. Which of the two does the temperature "
-            "weigh?",
-        ),
-        Misconception(
-            "α on the whole",
-            _target_of(lambda q, lp, t: t * (q.amin(0) - lp)),
-            "Your α multiplies Q as well. A temperature does not change what rewards are worth; before which term of (7.16) "
-            "does it stand?",
-        ),
+        *_misplaced_alpha("target", "7.16", lambda each: _target_of(lambda q, lp, t: each(q.amin(0), lp, t))),
         Misconception(
             "density for its logarithm",
             _target_of(lambda q, lp, t: q.amin(0) - t * lp.exp()),
@@ -564,18 +615,7 @@ sac_target = Exercise(
             "Your target has what comes after this step, and not what the step itself has earned. What does (7.16) begin "
             "with?",
         ),
-        Misconception(
-            "one temperature for all runs",
-            _target_of(lambda q, lp, t: q.amin(0) - _first_temperature(t) * lp),
-            "All your runs have the temperature of the first one. α is (R, 1): what does PyTorch do with it beside (R, B), "
-            "if you let it?",
-        ),
-        Misconception(
-            "temperature along the batch",
-            _target_of(lambda q, lp, t: q.amin(0) - _along_the_batch(t) * lp),
-            "You have taken the last axis of α away. What is left, (R,), lies along the batch of (R, B): an error where R "
-            "and B differ, and nonsense without a word where they don't. What is that axis of length 1 for?",
-        ),
+        *_misplaced_temperatures(lambda place: _target_of(lambda q, lp, t: q.amin(0) - place(t) * lp)),
         Misconception(
             "gradient through the target",
             lambda r, d, q, lp, t, g: td_target(r, d, _soft(q, lp, t), g),
@@ -583,7 +623,7 @@ sac_target = Exercise(
             "PyTorch makes a number of it that is merely known?",
         ),
     ],
-    observe=_without_gradient,
+    observe=without_gradient,
 )
 
 
@@ -625,13 +665,13 @@ twin_loss = Exercise(
         ),
         Case(
             "the loss is differentiated by Q",
-            (_with_gradient(_RAW), _ANSWERS),
+            (with_gradient(_RAW), _ANSWERS),
             "Q − y, divided by the size of the batch: that is what each critic is told about each transition, and nothing "
             "of what the other one says. Is the way from the loss back to Q open?",
         ),
         Case(
             "the loss is differentiated by the target, which carries a gradient",
-            (_with_gradient(_RAW), _with_gradient(_ANSWERS)),
+            (with_gradient(_RAW), with_gradient(_ANSWERS)),
             "The answer y is a number here. Whoever makes this loss smaller by moving y has taught the target to agree.",
         ),
         Case(
@@ -727,7 +767,7 @@ twin_loss = Exercise(
             "Your number is right and leads nowhere: no gradient reaches the critics. What must be cut off, Q or y?",
         ),
     ],
-    observe=_differentiated(lambda q, target: q[0, ..., 0, 0]),
+    observe=differentiated(lambda q, target: q[0, ..., 0, 0]),
 )
 
 
@@ -752,7 +792,7 @@ soft_actor_loss = Exercise(
             "α is 0 and the twins agree",
             (_LOGS, _AGREEING, table(0.0)),
             "Where nothing is paid for entropy, the actor wants actions of a high Q. A loss is to be made small: with which "
-            "sign does Q stand in it, (7.7)?",
+            "sign does Q stand in it, (7.7), and with which weight does each draw count?",
         ),
         Case(
             "α is 0 and the twins disagree",
@@ -773,13 +813,13 @@ soft_actor_loss = Exercise(
         ),
         Case(
             "the loss is differentiated by the log-density",
-            (_with_gradient(_LOGS), _DISAGREEING, table(3.0)),
+            (with_gradient(_LOGS), _DISAGREEING, table(3.0)),
             "Each action was drawn, and its log-density counts with α, divided by the size of the batch. Is the way from "
             "the loss back to log π open?",
         ),
         Case(
             "the loss is differentiated by Q, through which it reaches the action",
-            (_with_gradient(_LOGS), _with_gradient(_DISAGREEING), table(3.0)),
+            (with_gradient(_LOGS), with_gradient(_DISAGREEING), table(3.0)),
             "The actor hears through Q where its actions should go, (7.9): −1 for each, divided by the size of the batch, "
             "and to the critic that was believed. Is that way open?",
         ),
@@ -888,6 +928,18 @@ soft_actor_loss = Exercise(
             "themselves. What is averaged in (7.7)?",
         ),
         Misconception(
+            "everything weighted by the density",
+            _actor_of(lambda lp, q, t: lp.exp() * (t * lp - q.amin(0))),
+            "You multiply everything by the density. Where actions can be counted, that is the sum over them; here they were "
+            "drawn, and likely ones come often by themselves. With which weight does a draw count in a mean?",
+        ),
+        Misconception(
+            "α after the mean",
+            lambda lp, q, t: t * lp.mean(-1) - q.amin(0).mean(-1),
+            "You average before α comes in. α has an axis of length 1 for the batch, (R, 1), and the mean has none any more, "
+            "(R,): together they make a table. Where does α meet log π in (7.7)?",
+        ),
+        Misconception(
             "log-density without gradient",
             _actor_of(lambda lp, q, t: t * lp.detach() - q.amin(0)),
             "Your number is right, but nothing is learnt from its first term: the policy is paid for entropy and does not "
@@ -931,20 +983,9 @@ soft_actor_loss = Exercise(
             "Your mean is over the first axis: that of the batch, until runs stand in front of it. Counted from the end it "
             "is -1, whatever stands in front.",
         ),
-        Misconception(
-            "one temperature for all runs",
-            _actor_of(lambda lp, q, t: _first_temperature(t) * lp - q.amin(0)),
-            "All your runs have the temperature of the first one. α is (R, 1): what does PyTorch do with it beside (R, B), "
-            "if you let it?",
-        ),
-        Misconception(
-            "temperature along the batch",
-            _actor_of(lambda lp, q, t: _along_the_batch(t) * lp - q.amin(0)),
-            "You have taken the last axis of α away. What is left, (R,), lies along the batch of (R, B): an error where R "
-            "and B differ, and nonsense without a word where they don't. What is that axis of length 1 for?",
-        ),
+        *_misplaced_temperatures(lambda place: _actor_of(lambda lp, q, t: place(t) * lp - q.amin(0))),
     ],
-    observe=_differentiated(lambda log_density, q, temperature: log_density[..., 0]),
+    observe=differentiated(lambda log_density, q, temperature: log_density[..., 0]),
 )
 
 
@@ -1137,6 +1178,12 @@ pathwise_gradient = Exercise(
             "Your derivatives stand in the other order: the one by μ comes first.",
         ),
         Misconception(
+            "derivatives in front",
+            lambda m, k, x, q, t: _gradient(m, k, x, q, t).movedim(-1, 0),
+            "Your two derivatives stand on a new first axis. They belong on a new last one, behind all that you were given: "
+            "torch.stack((…, …), -1).",
+        ),
+        Misconception(
             "second term only",
             lambda m, k, x, q, t: _gradient(m, k, x, q, t) - t * _score_of(x, k),
             "You have left out the first term of (7.9), α ∇ log π with the action held fixed. Its mean is 0, (7.10), so "
@@ -1253,7 +1300,7 @@ discrete_soft_value = Exercise(
         ),
         Case(
             "the value is differentiated by the logits",
-            (_TWIN_TABLES, _with_gradient(_LOGITS), table(3.0)),
+            (_TWIN_TABLES, with_gradient(_LOGITS), table(3.0)),
             "Minus the mean of this value is the actor's loss, (7.21): no action is drawn, so all gradient goes through the "
             "probabilities. Is that way open?",
         ),
@@ -1334,23 +1381,7 @@ discrete_soft_value = Exercise(
             _sum_of(lambda q, p, lp, t: p * q.amin(0)),
             "Yours is the value (1.6) of lesson 01, without entropy. Which term of (7.20) is missing?",
         ),
-        Misconception(
-            "α forgotten",
-            _sum_of(lambda q, p, lp, t: p * (q.amin(0) - lp)),
-            "Your value does not depend on α. Who says how much a nat of entropy is worth, in units of reward?",
-        ),
-        Misconception(
-            "α on Q",
-            _sum_of(lambda q, p, lp, t: p * (t * q.amin(0) - lp)),
-            "Your α stands before Q, and entropy is paid in full whatever α is. Which of the two does the temperature "
-            "weigh?",
-        ),
-        Misconception(
-            "α on the whole",
-            _sum_of(lambda q, p, lp, t: t * p * (q.amin(0) - lp)),
-            "Your α multiplies Q as well. A temperature does not change what rewards are worth; before which term of (7.20) "
-            "does it stand?",
-        ),
+        *_misplaced_alpha("value", "7.20", lambda each: _sum_of(lambda q, p, lp, t: p * each(q.amin(0), lp, t))),
         Misconception(
             "no weights",
             _sum_of(lambda q, p, lp, t: q.amin(0) - t * lp),
@@ -1398,6 +1429,24 @@ discrete_soft_value = Exercise(
             "(5.1)?",
         ),
         Misconception(
+            "logits for probabilities, logarithm and all",
+            lambda q, logits, t: (logits * (q.amin(0) - t.unsqueeze(-1) * logits.log())).sum(-1),
+            "You take the logarithm of the logits, which are numbers of any sign: of those below 0 it has none. What makes "
+            "probabilities of logits, (5.1), and what their logarithms at once?",
+        ),
+        Misconception(
+            "logits over α",
+            lambda q, logits, t: _discrete_soft_value(q, logits / t.unsqueeze(-1), t),
+            "You divide the logits by α. In (6.13) it is Q that is divided by it, and the actor's logits are log π already, "
+            "but for a number in each state: where does α stand in (7.20)?",
+        ),
+        Misconception(
+            "policy of the critics",
+            lambda q, logits, t: t * torch.logsumexp(q.amin(0) / t.unsqueeze(-1), -1),
+            "Your value is that of the Boltzmann policy, (6.14), whatever the actor does: your logits are not used. The actor "
+            "lags behind its critics, and is not free to be any policy; whose π stands in (7.20)?",
+        ),
+        Misconception(
             "softmax over the states",
             lambda q, logits, t: soft_policy_value(q.amin(0), torch.softmax(logits, -2), t),
             "Your probabilities sum to 1 over the states of the batch. Each state shares out a probability of 1 among its "
@@ -1429,8 +1478,7 @@ discrete_soft_value = Exercise(
         Misconception(
             "one temperature for all runs",
             lambda q, logits, t: _discrete_soft_value(q, logits, _first_temperature(t)),
-            "All your runs have the temperature of the first one. α is (R, 1): what does PyTorch do with it beside (R, B), "
-            "if you let it?",
+            _ONE_TEMPERATURE,
         ),
         Misconception(
             "temperature along the states",
@@ -1445,7 +1493,7 @@ discrete_soft_value = Exercise(
             "Your answer is right for one state, but adds all states into one number. What must .sum() be told?",
         ),
     ],
-    observe=_differentiated(lambda q, logits, temperature: logits[..., 0]),
+    observe=differentiated(lambda q, logits, temperature: logits[..., 0]),
 )
 
 
@@ -1521,15 +1569,15 @@ def _by_a_network(answer: Callable[..., object], *arguments: object) -> object:
     leaves = [_LEAVES[argument] for argument in arguments if callable(argument) and argument in _LEAVES]
     if not leaves:
         return answer(*arguments)
-    return _differentiated(lambda observation, *others: others[-1].sum())(
+    return differentiated(lambda observation, *others: others[-1].sum())(
         lambda *given: answer(*given[:-1]), *arguments, leaves[0]
     )
 
 
 _W1, _W2 = table(6.0, 1.0, 4.0, 1.0), table(5.0, -2.0, 2.0, 3.0)
-_BOTH, _ALIKE, _NOTHING = _critics(_W1, _W2), _critics(_W1, _W1), _critics(0 * _W1, 0 * _W2)
-_LEARNING_W1 = _with_gradient(_W1)
-_LEARNING_CRITICS = _critics(_LEARNING_W1, _W2)
+_BOTH, _ALIKE, _NOTHING = linear_critics(_W1, _W2), linear_critics(_W1, _W1), linear_critics(0 * _W1, 0 * _W2)
+_LEARNING_W1 = with_gradient(_W1)
+_LEARNING_CRITICS = linear_critics(_LEARNING_W1, _W2)
 _LEAVES[_LEARNING_CRITICS] = _LEARNING_W1
 _DRAW, _V = _drawing(0.5, -1.0, 0.5), _valuing(4.0, -1.0)
 _LEARNING_DRAW, _LEARNING_V = _drawing(0.5, -1.0, 0.5, learning=True), _valuing(4.0, -1.0, learning=True)
@@ -1542,8 +1590,8 @@ value_network_loss = Exercise(
         Case(
             "α is 0 and the twins agree",
             (_SEEN, _STORED, _DRAW, _ALIKE, _V, table(0.0)),
-            "V is to say what the policy of today will have from s on. Whose action must Q be asked about then: one that is "
-            "drawn now, or the one in the replay?",
+            "Here (7.2) is half the mean square of V(s) − Q(s, a), state by state. V is to say what the policy of today will "
+            "have from s on: is a the action that is drawn now, or the one in the replay?",
         ),
         Case(
             "α is 0 and the twins disagree",
@@ -1633,23 +1681,7 @@ value_network_loss = Exercise(
             "Your V is without entropy, and in the form of 2018 there is no other place for it: the critics' target, (7.4), "
             "has none. Which term of (7.2) is missing?",
         ),
-        Misconception(
-            "α forgotten",
-            _value_loss_of(lambda q, lp, t: q.amin(0) - lp),
-            "Your V does not depend on α. Who says how much a nat of entropy is worth, in units of reward?",
-        ),
-        Misconception(
-            "α on Q",
-            _value_loss_of(lambda q, lp, t: t * q.amin(0) - lp),
-            "Your α stands before Q, and entropy is paid in full whatever α is. Which of the two does the temperature "
-            "weigh?",
-        ),
-        Misconception(
-            "α on the whole",
-            _value_loss_of(lambda q, lp, t: t * (q.amin(0) - lp)),
-            "Your α multiplies Q as well. A temperature does not change what rewards are worth; before which term of (7.2) "
-            "does it stand?",
-        ),
+        *_misplaced_alpha("V", "7.2", lambda each: _value_loss_of(lambda q, lp, t: each(q.amin(0), lp, t))),
         Misconception(
             "density for its logarithm",
             _value_loss_of(lambda q, lp, t: q.amin(0) - t * lp.exp()),
@@ -1697,18 +1729,7 @@ value_network_loss = Exercise(
             "Your number is right and leads nowhere: no gradient reaches V. What must be cut off, V or the bracket of "
             "(7.2)?",
         ),
-        Misconception(
-            "one temperature for all runs",
-            _value_loss_of(lambda q, lp, t: q.amin(0) - _first_temperature(t) * lp),
-            "All your runs have the temperature of the first one. α is (R, 1): what does PyTorch do with it beside (R, B), "
-            "if you let it?",
-        ),
-        Misconception(
-            "temperature along the batch",
-            _value_loss_of(lambda q, lp, t: q.amin(0) - _along_the_batch(t) * lp),
-            "You have taken the last axis of α away. What is left, (R,), lies along the batch of (R, B): an error where R "
-            "and B differ, and nonsense without a word where they don't. What is that axis of length 1 for?",
-        ),
+        *_misplaced_temperatures(lambda place: _value_loss_of(lambda q, lp, t: q.amin(0) - place(t) * lp)),
     ],
     observe=_by_a_network,
 )
