@@ -150,7 +150,8 @@ def _state(envs: VectorEnv, agent: Resumable, replay: Replay, size: int) -> dict
     for name, learnable in learnables.items():
         state[f"{name}.steps"] = torch.tensor(learnable.steps)
         for part in ("parameters", "means", "squares", "counts"):
-            state |= {f"{name}.{part}.{place}": tensor for place, tensor in enumerate(getattr(learnable, part))}
+            distinct = {id(tensor): tensor for tensor in getattr(learnable, part)}  # what is one tensor is written once
+            state |= {f"{name}.{part}.{place}": tensor for place, tensor in enumerate(distinct.values())}
     for name, tensors in agent._tensors().items():
         if name not in learnables:
             state |= {f"{name}.{place}": tensor for place, tensor in enumerate(tensors)}

@@ -127,7 +127,7 @@ def check_temperatures(temperatures: Sequence[Temperature]) -> None:
     for temperature in temperatures:
         if isinstance(temperature, str):
             raise TypeError(
-                f"temperature must be a number, or a LearnedTemperature() for one that is learned, but is {temperature!r}."
+                f"temperature must be a number, but is {temperature!r}. One that is learned is a LearnedTemperature()."
             )
         if not isinstance(temperature, LearnedTemperature):
             number_in("temperature", temperature, 0, math.inf, open_above=True)

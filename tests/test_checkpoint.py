@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,7 @@ from sac_tutorial.ddpg import DDPG, TD3, DDPGSettings
 from sac_tutorial.discrete_sac import DiscreteSAC
 from sac_tutorial.dqn import DQN, DQNSettings
 from sac_tutorial.environment import FiniteMDPEnv
-from sac_tutorial.equations import double_value, soft_value
+from sac_tutorial.equations import double_value, huber_loss, soft_value
 from sac_tutorial.line_problem import LineProblem, LineVectorEnv
 from sac_tutorial.networks import MLP
 from sac_tutorial.replay import Replay
@@ -351,6 +352,7 @@ CHANGED_FEATURES[2, 3] = 0.5
         ),
         (on(numbered), on(numbered, next_value=double_value), "greedy_value>.* double_value>"),
         (on(numbered), on(numbered, network=MLP(6, (5,), 4)), "its network is"),
+        (on(numbered), on(numbered, loss=huber_loss), "squared_loss>, but here .*huber_loss>"),
         (
             on(numbered, next_value=partial(soft_value, temperature=0.5)),
             on(numbered, next_value=partial(soft_value, temperature=0.6)),
@@ -364,6 +366,15 @@ def test_another_environment_or_equation_is_refused_by_name(
     save_checkpoint(tmp_path / "file", *one, 0)
     with pytest.raises(ValueError, match=f"checkpoint of another training: .*{words}"):
         load_checkpoint(tmp_path / "file", *other)
+
+
+@pytest.mark.parametrize("name", ["probability", "next_state", "reward", "terminated", "start_probability", "discount"])
+def test_a_model_that_differs_in_one_thing_alone_is_another(name: str) -> None:
+    numbers = getattr(MDP, name)
+    other = replace(MDP, **{name: 0.8 if name == "discount" else numbers.flip(0)})
+    assert other.description != MDP.description
+    assert replace(MDP, action_labels=("a", "b", "c", "d")).description == MDP.description
+    assert replace(MDP, reward=MDP.reward * (1 + 1e-15)).description == MDP.description  # another machine's last digit
 
 
 def test_where_an_object_lives_in_memory_is_no_difference(tmp_path: Path) -> None:

@@ -481,7 +481,7 @@ def test_an_agent_refuses_a_target_that_its_actions_cant_have(name: str, target:
 @pytest.mark.parametrize(
     ("temperature", "error", "words"),
     [
-        ("auto", TypeError, r"or a LearnedTemperature\(\) for one that is learned, but is 'auto'"),
+        ("auto", TypeError, r"a number, but is 'auto'. One that is learned is a LearnedTemperature\(\)\."),
         (None, TypeError, "temperature must be a number"),
         (-0.1, ValueError, "temperature must lie in"),
         ((0.1, math.nan), ValueError, "temperature must lie in"),
@@ -590,10 +590,10 @@ def test_alpha_of_numbered_actions_ends_where_the_boltzmann_policy_has_the_targe
 
 
 def test_alpha_of_vectors_ends_where_the_best_squashed_gaussian_has_the_target_entropy() -> None:
-    """One state, reward −2 (a − 0.3)²: α* by root finding over the family on a grid."""
-    problem, cells, steps, targets = LineProblem(lambda _, a: -2 * (a - 0.3) ** 2), 400, 1_000, (0.0, 0.2, 0.4)
+    """Reward −2 (a − 0.3)² in all states: α* by root finding over the family on a grid. In 180 runs 5 % was the worst."""
+    problem, cells, steps, targets = LineProblem(lambda _, a: -2 * (a - 0.3) ** 2), 200, 1_500, (0.0, 0.2, 0.4)
     family = SquashedGaussians(
-        cells, torch.linspace(0, 0.8, 81, dtype=torch.float64), torch.linspace(-3.5, 0.5, 401, dtype=torch.float64)
+        cells, torch.linspace(0, 0.8, 41, dtype=torch.float64), torch.linspace(-3.5, 0.5, 401, dtype=torch.float64)
     )
     reward = problem.reward(torch.zeros(cells), midpoints(cells))
 
@@ -604,7 +604,7 @@ def test_alpha_of_vectors_ends_where_the_best_squashed_gaussian_has_the_target_e
         return float(density_entropy(family.project(boltzmann_policy(reward, alpha)))) - target
 
     best = torch.tensor([[brentq(gap, 0.003, 10, args=(target,))] for target in targets])
-    rate = Linear(0.02, 0, updates=steps)
+    rate = Linear(0.015, 0, updates=steps)
     temperatures = [LearnedTemperature(target, start=0.5, learning_rate=rate) for target in targets for _ in range(5)]
     envs, rate = LineVectorEnv(problem, len(temperatures)), Linear(0.01, 0, updates=steps)
     settings = SACSettings(
@@ -622,4 +622,4 @@ def test_alpha_of_vectors_ends_where_the_best_squashed_gaussian_has_the_target_e
     mean, log_std = agent.policy.gaussian(agent.actor.parameters, torch.linspace(-1, 1, 9)[:, None])
     found = density_entropy(cell_probabilities(mean.detach(), log_std.detach(), cells)).mean((1, 2))
     missed = (found.view(len(targets), 5) - torch.tensor(targets).unsqueeze(-1)).abs()
-    assert (off < 0.5).all() and (missed < 0.2).all(), (off, missed)
+    assert (off < 0.15).all() and (missed < 0.06).all(), (off, missed)
