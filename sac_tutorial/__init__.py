@@ -22,8 +22,9 @@ actor_critic          REINFORCE and A2C
 on_policy             the on-policy loop
 ddpg                  DDPG and TD3
 sac, discrete_sac     soft actor-critic, for vectors and for numbered actions
+temperature           the temperature, learned: a target for the entropy, and the step towards it
 line_problem          continuous problems on a line, and their answers on a grid
-saving                agents in files
+saving, checkpoint    agents in files, and whole trainings that go on where they stopped
 statistics, plotting  what many runs say together, and how it is drawn
 check                 exercises that diagnose, and the verdicts of the lessons
 readiness             is everything here that the course needs?

@@ -208,6 +208,10 @@ class DDPG:
     def _shape(self) -> str:
         return f"{self.actor_network!r} and {self.settings.critics} of {self.critic_network!r}"
 
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"actor": self.actor, "critic": self.critic}
+
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {
             "actor": self.actor.parameters,

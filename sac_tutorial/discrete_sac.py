@@ -1,6 +1,7 @@
 """Soft actor-critic for numbered actions: expectations over π are sums, and nothing is drawn but the actions that are played.
 
-May import: `equations`, `networks`, `policies`, `replay`, `sac` (its settings), `saving`, `vector_env`, `_borders`.
+May import: `equations`, `networks`, `policies`, `replay`, `sac` (its settings), `saving`, `temperature`, `vector_env`,
+`_borders`.
 """
 
 from pathlib import Path
@@ -10,12 +11,13 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from sac_tutorial._borders import whole_number
-from sac_tutorial.equations import critic_loss, soft_policy_value, taken_value, td_target
+from sac_tutorial.equations import critic_loss, entropy, soft_policy_value, taken_value, td_target
 from sac_tutorial.networks import MLP, Learnable, Network, frozen_copy, polyak_step
 from sac_tutorial.policies import Categorical
 from sac_tutorial.replay import Batch
 from sac_tutorial.sac import SACSettings
 from sac_tutorial.saving import load_agent, save_agent
+from sac_tutorial.temperature import learnables_of, temperature_learner
 from sac_tutorial.vector_env import number_of_actions, observation_shape, vector_length
 
 
@@ -33,17 +35,18 @@ class DiscreteSAC:
         device: where everything is computed.
 
     Attributes:
-        temperature: α, shape (R, 1).
+        temperature: α as it is now, shape (R, 1); where it is learned, each update leaves a new tensor here.
+        temperature_learner: what moves it, a `TemperatureLearner`, or None where no run learns it.
         actor: a `Learnable`; its `parameters` have the leading axis R.
         critic: a `Learnable`; its `parameters` have the leading axes (critics, R).
         target_critic: their delayed copies, a list of tensors.
 
     Raises:
         TypeError: for actions that are vectors, or settings that are none.
-        ValueError: for a network that doesn't fit the spaces, observations that are no vectors where no network is given, or
-            several temperatures that are not one for each run.
+        ValueError: for a network that doesn't fit the spaces, observations that are no vectors where no network is given,
+            several temperatures that are not one for each run, or a target entropy that no policy over the actions has.
 
-    Source: Christodoulou (2019), algorithm 1, with α held fixed.
+    Source: Christodoulou (2019), algorithm 1.
     """
 
     def __init__(
@@ -69,6 +72,11 @@ class DiscreteSAC:
             )
         self.policy = Categorical(self.network)
         self.temperature = self.settings.temperature_of(self.runs).to(self.device)
+        self.temperature_learner = temperature_learner(
+            self.settings.temperatures_of(self.runs),
+            lambda learned: learned.target_for_numbered(self.actions),
+            self.device,
+        )
         self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
         self.actor = Learnable(self.network.initial((self.runs,), self.generator), self.settings.actor_learning_rate)
         self.critic = Learnable(
@@ -102,7 +110,8 @@ class DiscreteSAC:
     def update(self, batch: Batch) -> Tensor:
         """Take one gradient step of the critics, one of the actor, and one of the targets; return the critics' loss, (R,).
 
-        Equations (7.20) for the target, (7.3) and (7.21) for the losses, (3.11) for the copies.
+        Equations (7.20) for the target, (7.3) and (7.21) for the losses, (3.11) for the copies. Where α is learned, it steps
+        after the actor and by the entropy of the policy that the actor had, which is exact: equation (8.6) or (8.7).
         """
         with torch.no_grad():
             next_q = self.network(self.target_critic, batch.next_observation).amin(0)
@@ -113,7 +122,10 @@ class DiscreteSAC:
         self.critic.descend(loss)
 
         q = self.q(batch.observation).amin(0)  # after the critics' step, and without gradient: no action is moved here
-        self.actor.descend(-soft_policy_value(q, self._policy(batch.observation), self.temperature).mean(-1))
+        policy = self._policy(batch.observation)
+        self.actor.descend(-soft_policy_value(q, policy, self.temperature).mean(-1))
+        if self.temperature_learner is not None:
+            self.temperature = self.temperature_learner.step(self.temperature, -entropy(policy.detach()))
         polyak_step(self.target_critic, self.critic.parameters, self.settings.polyak)
         return loss.detach()
 
@@ -123,9 +135,10 @@ class DiscreteSAC:
     # Keeping
 
     def save(self, path: str | Path) -> None:
-        """Write all networks and the count of updates to a safetensors file, in one step.
+        """Write all networks, a learned α and the count of updates to a safetensors file, in one step.
 
         The optimisers' averages, the generator and the replay are not in it: who goes on training from here starts them anew.
+        `checkpoint` keeps them too.
 
         Raises:
             OSError: if the file can't be written.
@@ -133,7 +146,7 @@ class DiscreteSAC:
         save_agent(path, "DiscreteSAC", self._shape, self.critic.steps, self._tensors())
 
     def load(self, path: str | Path) -> None:
-        """Take over networks and count of updates from a file that an agent of the same shape has saved.
+        """Take over networks, a learned α and the count of updates from a file that an agent of the same shape has saved.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -142,10 +155,22 @@ class DiscreteSAC:
         updates, settings = load_agent(path, "DiscreteSAC", self._shape, self._tensors()), self.settings
         self.actor = Learnable(self.actor.parameters, settings.actor_learning_rate, steps=updates)
         self.critic = Learnable(self.critic.parameters, settings.critic_learning_rate, steps=updates)
+        if self.temperature_learner is not None:
+            self.temperature_learner.restart(self.temperature, updates)
 
     @property
     def _shape(self) -> str:
-        return f"{self.network!r} and {self.settings.critics} critics"
+        networks = f"{self.network!r} and {self.settings.critics} critics"
+        return networks if self.temperature_learner is None else f"{networks} with {self.temperature_learner}"
+
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"actor": self.actor, "critic": self.critic, **learnables_of(self.temperature_learner)}
 
     def _tensors(self) -> dict[str, list[Tensor]]:
-        return {"actor": self.actor.parameters, "critic": self.critic.parameters, "target_critic": self.target_critic}
+        networks = {
+            "actor": self.actor.parameters,
+            "critic": self.critic.parameters,
+            "target_critic": self.target_critic,
+        }
+        return networks if self.temperature_learner is None else networks | {"temperature": [self.temperature]}

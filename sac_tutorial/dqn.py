@@ -214,6 +214,14 @@ class DQN:
         updates = load_agent(path, "DQN", repr(self.network), self._tensors())
         self.online = Learnable(self.online.parameters, self.settings.learning_rate, steps=updates)
 
+    @property
+    def _shape(self) -> str:
+        return f"{self.network!r}, next value {self.next_value!r}, loss {self.loss!r}"
+
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"online": self.online}
+
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {"online": self.online.parameters, "target": self.target}
 

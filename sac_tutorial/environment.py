@@ -41,6 +41,11 @@ class FiniteMDPEnv(gymnasium.Env[np.int64, np.int64]):
         self.state: Tensor | None = None  # until the first reset
         self.generator = torch.Generator()
 
+    @property
+    def description(self) -> str:
+        """What it is, in words: by this a checkpoint knows it again."""
+        return self.mdp.description
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.int64, dict[str, Any]]:

@@ -529,6 +529,38 @@ def actor_loss(log_probability: Tensor, q: Tensor, temperature: float | Tensor) 
     return -sampled_soft_value(q, log_probability, temperature).mean(-1)
 
 
+def temperature_loss(log_probability: Tensor, temperature: float | Tensor, target_entropy: float | Tensor) -> Tensor:
+    """Return J(α) = α (H − H̄), equation (8.6), with H = −E log π(a|s): what is left of the Lagrangian for its multiplier.
+
+    Its gradient by α is H − H̄: a descent lowers α where the policy is more random than asked for, and raises it where it is
+    less. With α = exp λ and a gradient by λ = log α, the same function is equation (8.7), whose gradient is α (H − H̄). Some
+    codes write λ (H − H̄) and leave out that α: the zero is the same, the steps are others.
+
+    Args:
+        log_probability: log π(a|s) of actions drawn from the policy as it is now (not of those in a replay), shape (..., B).
+            For numbered actions Σ_a π(a|s) log π(a|s), which is exact: minus the `entropy`. It gets no gradient.
+        temperature: α ≥ 0, with its gradient to α or to log α; a tensor has the rank of `log_probability`, so that one for
+            each run is (R, 1) beside (R, B).
+        target_entropy: H̄, in the units of the entropy; a number, or a tensor of that rank.
+
+    Returns:
+        One number a run, shape (...): the mean over the batch.
+
+    Raises:
+        TypeError: for whole numbers.
+        ValueError: for α < 0, or a tensor α or H̄ of another rank.
+
+    Source: Haarnoja et al. (2018b), equations 17 and 18.
+    """
+    alpha = _temperature(temperature, log_probability, action_axis=False, zero=True)
+    if isinstance(target_entropy, Tensor) and target_entropy.dim() not in (0, log_probability.dim()):
+        raise ValueError(
+            f"target_entropy must be a number or have the rank of log_probability, {log_probability.dim()}, "
+            f"but has the shape {tuple(target_entropy.shape)}."
+        )
+    return (alpha * (-log_probability.detach() - target_entropy)).mean(-1)
+
+
 def _temperature(
     temperature: float | Tensor, *tables: Tensor, action_axis: bool = True, limit: str = "", zero: bool = False
 ) -> Tensor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sac_tutorial._borders import number_in, positive_integer
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.mdp import FiniteMDP, digest
 
 Elementwise = Callable[[Tensor, Tensor], Tensor]
 """A function of states and actions of one shape that returns a number for each."""
@@ -205,6 +205,14 @@ class LineVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.float32], NDArray[
         self._age += 1
         terminated = np.full(self.num_envs, self.problem.move is None)
         return self._observe(), reward, terminated, (self._age >= self.time_limit) & ~terminated, {}
+
+    @property
+    def description(self) -> str:
+        """What it is, in words: by this a checkpoint knows it again. Its functions are known by some of their values."""
+        x, a = torch.broadcast_tensors(grid(9)[:, None], midpoints(8))  # type: ignore[no-untyped-call]
+        values = digest(self.problem.reward(x, a), self.problem.next_state(x, a))
+        ends = "after one action" if self.problem.move is None else f"after {self.time_limit} steps"
+        return f"LineProblem {values} of discount {self.problem.discount:g} that ends {ends}"
 
     def _observe(self) -> NDArray[np.float32]:
         seen: NDArray[np.float32] = self.state.float().unsqueeze(-1).numpy()

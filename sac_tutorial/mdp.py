@@ -7,6 +7,7 @@ May import: `_borders`, `mdp_json`. The drawn and the random makers live in `gri
 `environment`.
 """
 
+import hashlib
 import operator
 import warnings
 from collections.abc import Sequence
@@ -141,6 +142,12 @@ class FiniteMDP:
             f"FiniteMDP({self.states} states, {self.actions} actions, "
             f"{self.outcomes} outcomes each, discount {self.discount:g})"
         )
+
+    @property
+    def description(self) -> str:
+        """The sizes, and a digest of all numbers: by this a checkpoint knows the model again."""
+        numbers = (self.probability, self.next_state, self.reward, self.terminated, self.start_probability)
+        return f"{self} {digest(*numbers)}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the MDP itself: nothing changes it, so that whoever copies an environment may share it."""
@@ -371,6 +378,15 @@ class FiniteMDP:
             return cls.from_outcomes(**read_document(path))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path.name}: {error}") from error
+
+
+def digest(*tensors: Tensor) -> str:
+    """Return eight hexadecimal digits that tell these numbers from others; what float32 can't tell apart counts as equal."""
+    content = hashlib.sha256()
+    for tensor in tensors:
+        numbers = tensor.float() if tensor.is_floating_point() else tensor  # the last digits may be another machine's
+        content.update(numbers.contiguous().numpy().tobytes())
+    return content.hexdigest()[:8]
 
 
 def cumulative(probability: Tensor) -> Tensor:

@@ -132,6 +132,19 @@ class Replay:
         order = torch.arange(self._position - self._size, self._position, device=self.device) % self.capacity
         return self._rows((order + self._offset).flatten(), self._size)
 
+    @property
+    def position(self) -> int:
+        """Where the next transition goes, in [0, capacity)."""
+        return self._position
+
+    def rows(self, size: int) -> Tensor:
+        """Return the first `size` places of each run as they are kept, a view: what a checkpoint writes and fills."""
+        return self._storage[:, :size]
+
+    def resume(self, size: int, position: int) -> None:
+        """Say how many places are taken and where the next transition goes, after `rows` have been filled."""
+        self._size, self._position = size, position
+
     def _rows(self, index: Tensor, count: int) -> Batch:
         rows = self._storage.flatten(0, 1).index_select(0, index).view(self.runs, count, sum(self._widths))
         observation, next_observation, action, reward, terminated = torch.split(rows, list(self._widths), -1)

@@ -3,10 +3,9 @@
 The critics regress on the shared target; the actor follows the pathwise gradient, as in DDPG, but is random, and both are
 paid α for its entropy.
 
-May import: `equations`, `networks`, `policies`, `replay`, `saving`, `schedule`, `vector_env`, `_borders`.
+May import: `equations`, `networks`, `policies`, `replay`, `saving`, `schedule`, `temperature`, `vector_env`, `_borders`.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,13 @@ from sac_tutorial.policies import SquashedGaussian
 from sac_tutorial.replay import Batch
 from sac_tutorial.saving import load_agent, save_agent
 from sac_tutorial.schedule import Schedule
+from sac_tutorial.temperature import (
+    Temperature,
+    check_temperatures,
+    first_temperature,
+    learnables_of,
+    temperature_learner,
+)
 from sac_tutorial.vector_env import action_dimensions, observation_shape, vector_length
 
 
@@ -31,7 +37,8 @@ class SACSettings:
 
     Args:
         discount: γ in [0, 1).
-        temperature: α ≥ 0, the worth of one nat of entropy in units of reward: one number, or one for each run.
+        temperature: α ≥ 0, the worth of one nat of entropy in units of reward: a number, a `LearnedTemperature`, or one of
+            both for each run.
         actor_learning_rate: η of the actor's Adam: a number > 0, or a `Linear` schedule.
         critic_learning_rate: η of the critics' Adam.
         polyak: τ in (0, 1], for θ̄ ← (1 − τ) θ̄ + τ θ, equation (3.11).
@@ -44,7 +51,7 @@ class SACSettings:
     """
 
     discount: float = 0.99
-    temperature: float | Sequence[float] = 0.2
+    temperature: Temperature | Sequence[Temperature] = 0.2
     actor_learning_rate: Schedule = 1e-3
     critic_learning_rate: Schedule = 1e-3
     polyak: float = 0.005
@@ -56,8 +63,7 @@ class SACSettings:
         number_in("discount", self.discount, 0, 1, open_above=True)
         if isinstance(self.temperature, Sequence) and not isinstance(self.temperature, str):
             object.__setattr__(self, "temperature", tuple(self.temperature))
-        for temperature in self._temperatures:
-            number_in("temperature", temperature, 0, math.inf, open_above=True)
+        check_temperatures(self._temperatures)
         check_learning_rate(self.actor_learning_rate, "actor_learning_rate")
         check_learning_rate(self.critic_learning_rate, "critic_learning_rate")
         positive_number("polyak", number_in("polyak", self.polyak, 0, 1))
@@ -66,11 +72,11 @@ class SACSettings:
         MLP(1, self.hidden, 1)  # refuses widths that are none
 
     @property
-    def _temperatures(self) -> tuple[float, ...]:
+    def _temperatures(self) -> tuple[Temperature, ...]:
         return self.temperature if isinstance(self.temperature, tuple) else (self.temperature,)
 
-    def temperature_of(self, runs: int) -> Tensor:
-        """Return α of each run, float32, shape (R, 1).
+    def temperatures_of(self, runs: int) -> tuple[Temperature, ...]:
+        """Return the temperature of each run, or how it is learned.
 
         Raises:
             ValueError: if there are several, but not one for each run.
@@ -79,7 +85,16 @@ class SACSettings:
             raise ValueError(
                 f"temperature must be one number or one for each of the {runs} runs, but is {self.temperature}."
             )
-        return torch.tensor([float(number) for number in self._temperatures]).expand(runs).unsqueeze(-1)
+        return self._temperatures * (runs // len(self._temperatures))
+
+    def temperature_of(self, runs: int) -> Tensor:
+        """Return α of each run before the first update, float32, shape (R, 1).
+
+        Raises:
+            ValueError: if there are several, but not one for each run.
+        """
+        first = [[first_temperature(temperature)] for temperature in self.temperatures_of(runs)]
+        return torch.tensor(first, dtype=torch.float32)
 
 
 class SAC:
@@ -96,7 +111,8 @@ class SAC:
         device: where everything is computed.
 
     Attributes:
-        temperature: α, shape (R, 1).
+        temperature: α as it is now, shape (R, 1); where it is learned, each update leaves a new tensor here.
+        temperature_learner: what moves it, a `TemperatureLearner`, or None where no run learns it.
         actor: a `Learnable`; its `parameters` have the leading axis R.
         critic: a `Learnable`; its `parameters` have the leading axes (critics, R).
         target_critic: their delayed copies, a list of tensors.
@@ -104,9 +120,9 @@ class SAC:
     Raises:
         TypeError: for numbered actions, or settings or a policy that are none.
         ValueError: for action spaces other than [−1, 1], observations that are no vectors, a policy that doesn't fit the
-            spaces, or several temperatures that are not one for each run.
+            spaces, several temperatures that are not one for each run, or a target entropy that no such policy reaches.
 
-    Source: Haarnoja et al. (2018b), algorithm 1, with α held fixed.
+    Source: Haarnoja et al. (2018b), algorithm 1.
     """
 
     def __init__(
@@ -129,6 +145,9 @@ class SAC:
         _check_policy(self.policy, observation, action)
         self.critic_network = MLP(observation + action, hidden, 1)
         self.temperature = self.settings.temperature_of(self.runs).to(self.device)
+        self.temperature_learner = temperature_learner(
+            self.settings.temperatures_of(self.runs), lambda learned: learned.target_for_vectors(action), self.device
+        )
         self.generator = torch.Generator(self.device).manual_seed(whole_number("seed", seed))
         self.actor = Learnable(self.policy.initial((self.runs,), self.generator), self.settings.actor_learning_rate)
         self.critic = Learnable(
@@ -159,7 +178,8 @@ class SAC:
     def update(self, batch: Batch) -> Tensor:
         """Take one gradient step of the critics, one of the actor, and one of the targets; return the critics' loss, (R,).
 
-        Equations (7.16) for the target, (7.3) and (7.7) for the losses, (3.11) for the copies.
+        Equations (7.16) for the target, (7.3) and (7.7) for the losses, (3.11) for the copies. Where α is learned, it steps
+        after the actor and by the same draws, equation (8.6) or (8.7).
         """
         with torch.no_grad():
             next_action, next_log_density = self._draw(batch.next_observation)
@@ -172,8 +192,13 @@ class SAC:
         action, log_density = self._draw(batch.observation)
         q = self._judge(self.critic.parameters, batch.observation, action).amin(0)
         self.actor.descend(actor_loss(log_density, q, self.temperature))
+        self._learn_temperature(log_density)
         polyak_step(self.target_critic, self.critic.parameters, self.settings.polyak)
         return loss.detach()
+
+    def _learn_temperature(self, log_density: Tensor) -> None:
+        if self.temperature_learner is not None:
+            self.temperature = self.temperature_learner.step(self.temperature, log_density)
 
     def _draw(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         return self.policy.draw(self.actor.parameters, observation, self.generator)
@@ -184,9 +209,10 @@ class SAC:
     # Keeping
 
     def save(self, path: str | Path) -> None:
-        """Write all networks and the count of updates to a safetensors file, in one step.
+        """Write all networks, a learned α and the count of updates to a safetensors file, in one step.
 
         The optimisers' averages, the generator and the replay are not in it: who goes on training from here starts them anew.
+        `checkpoint` keeps them too.
 
         Raises:
             OSError: if the file can't be written.
@@ -194,7 +220,7 @@ class SAC:
         save_agent(path, type(self).__name__, self._shape, self.critic.steps, self._tensors())
 
     def load(self, path: str | Path) -> None:
-        """Take over networks and count of updates from a file that an agent of the same shape has saved.
+        """Take over networks, a learned α and the count of updates from a file that an agent of the same shape has saved.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -203,13 +229,29 @@ class SAC:
         updates, settings = load_agent(path, type(self).__name__, self._shape, self._tensors()), self.settings
         self.actor = Learnable(self.actor.parameters, settings.actor_learning_rate, steps=updates)
         self.critic = Learnable(self.critic.parameters, settings.critic_learning_rate, steps=updates)
+        if self.temperature_learner is not None:
+            self.temperature_learner.restart(self.temperature, updates)
 
     @property
     def _shape(self) -> str:
-        return f"{self.policy!r} and {self.settings.critics} of {self.critic_network!r}"
+        networks = f"{self.policy!r} and {self.settings.critics} of {self.critic_network!r}"
+        return networks if self.temperature_learner is None else f"{networks} with {self.temperature_learner}"
+
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return {"actor": self.actor, "critic": self.critic, **learnables_of(self.temperature_learner)}
 
     def _tensors(self) -> dict[str, list[Tensor]]:
-        return {"actor": self.actor.parameters, "critic": self.critic.parameters, "target_critic": self.target_critic}
+        return {
+            "actor": self.actor.parameters,
+            "critic": self.critic.parameters,
+            "target_critic": self.target_critic,
+            **self._learned_temperature,
+        }
+
+    @property
+    def _learned_temperature(self) -> dict[str, list[Tensor]]:
+        return {} if self.temperature_learner is None else {"temperature": [self.temperature]}
 
 
 class ValueSAC(SAC):
@@ -244,7 +286,8 @@ class ValueSAC(SAC):
     def update(self, batch: Batch) -> Tensor:
         """Take one gradient step of the critics, one of V, one of the actor, and one of the target; return J_Q, (R,).
 
-        Equations (7.4) for the critics' target, (7.1) for that of V, (7.3), (7.2) and (7.7) for the losses, (3.11).
+        Equations (7.4) for the critics' target, (7.1) for that of V, (7.3), (7.2) and (7.7) for the losses, (3.11); where α is
+        learned, which the form of 2018 did not yet do, (8.6) or (8.7).
         """
         with torch.no_grad():
             next_value = self._value(self.target_value, batch.next_observation)
@@ -257,6 +300,7 @@ class ValueSAC(SAC):
         soft_value = sampled_soft_value(q, log_density, self.temperature).detach()
         self.value.descend(squared_loss(self._value(self.value.parameters, batch.observation), soft_value) / 2)
         self.actor.descend(actor_loss(log_density, q, self.temperature))
+        self._learn_temperature(log_density)
         polyak_step(self.target_value, self.value.parameters, self.settings.polyak)
         return loss.detach()
 
@@ -268,12 +312,17 @@ class ValueSAC(SAC):
         super().load(path)
         self.value = Learnable(self.value.parameters, self.settings.critic_learning_rate, steps=self.critic.steps)
 
+    @property
+    def _learnables(self) -> dict[str, Learnable]:
+        return super()._learnables | {"value": self.value}
+
     def _tensors(self) -> dict[str, list[Tensor]]:
         return {
             "actor": self.actor.parameters,
             "critic": self.critic.parameters,
             "value": self.value.parameters,
             "target_value": self.target_value,
+            **self._learned_temperature,
         }
 
 

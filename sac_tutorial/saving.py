@@ -3,10 +3,13 @@
 May import: nothing of this package.
 """
 
+import contextlib
+import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
 import safetensors
 import safetensors.torch
 import torch
@@ -30,6 +33,7 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], description: M
     path = Path(path)
     plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     content = safetensors.torch.save(plain, dict(description))
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -37,8 +41,31 @@ def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], description: M
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.add_note(f"{path} could not be written; if it was there before, it is as it was.")
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+    _settle(path.parent)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left beside it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
+        if number.isdecimal() and int(number) < 2**31 and not psutil.pid_exists(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _settle(folder: Path) -> None:
+    """Let the new name of a file reach the disk too, where the system can do that."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -5,7 +5,10 @@ An agent here is whatever can `explore` and `update`, and for an evaluation `exp
 May import: `replay`, `vector_env`, `_borders`. Environments come from `vector_env`, agents from their own files.
 """
 
+import signal
+import threading
 from collections.abc import Iterator
+from types import FrameType, TracebackType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -46,7 +49,7 @@ class Step(NamedTuple):
     """What one step of the loop leaves to look at."""
 
     number: int
-    """How many steps there have been in each run, counted from 1."""
+    """How many steps there have been in each run, counted from 1, or on from those that were done before."""
     ended: NDArray[np.bool_]
     """Which runs' episodes ended with this step, terminated or cut off; shape (R,)."""
     last_return: NDArray[np.float64]
@@ -65,21 +68,24 @@ def train(
     steps: int,
     warmup: int,
     batch_size: int,
+    done: int = 0,
     seed: int | list[int] | None = 0,
     progress: bool = True,
 ) -> Iterator[Step]:
     """Train an agent: in each step every run acts once, stores what happened, and learns once from its own batch.
 
     Everything lives in `agent` and `replay`. Who stops iterating, or presses Ctrl-C, loses nothing, and can call again
-    with the same objects to go on (with new episodes).
+    with the same objects to go on (with new episodes). Ctrl-C waits until the step is taken and yielded, so that nothing is
+    left half done; pressed twice within a step, it waits no longer. `checkpoint` keeps a training in a file.
 
     Args:
         envs: one environment a run, with automatic resets off; `make_envs` makes such.
         agent: with as many runs.
         replay: with as many runs.
-        steps: steps to take in each run, ≥ 1.
+        steps: steps to take in each run, ≥ 1, those done before included.
         warmup: steps before the first update, ≥ 0; with `warmup` ≥ `steps`, the replay is filled and nothing learnt.
         batch_size: transitions of each run in one update, ≥ 1.
+        done: how many of the steps have been taken before, ≥ 0; those of the warm-up are among them.
         seed: of the environments (run r gets `seed` + r), or a list of them; None to go on with their present generators.
         progress: whether to show a bar.
 
@@ -96,31 +102,63 @@ def train(
 
     Source: Mnih et al. (2015), algorithm 1; Haarnoja et al. (2018), algorithm 1.
     """
-    _check(envs, agent, replay, steps=steps, batch_size=batch_size, warmup=warmup)
+    _check(envs, agent, replay, steps=steps, batch_size=batch_size, warmup=warmup, done=done)
     if not isinstance(seed, list | None):
         whole_number("seed", seed)
     observation, _ = envs.reset(seed=seed)  # type: ignore[arg-type]  # lists are allowed, as SyncVectorEnv says
     check_finite("The first observation", observation)
     so_far, last_return = np.zeros(agent.runs), np.full(agent.runs, np.nan)
-    with tqdm(total=steps, disable=not progress, unit="step") as bar:
-        for number in range(1, steps + 1):
-            action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
-            next_observation, reward, terminated, truncated, _ = envs.step(action)
-            check_finite(f"The observation after step {number}", next_observation)
-            check_finite(f"The reward of step {number}", reward)
-            replay.add(observation, action, reward, next_observation, terminated)
-            if number > warmup:
-                agent.update(replay.sample(batch_size, agent.generator))
+    whole = _WholeSteps()
+    with tqdm(total=steps, initial=done, disable=not progress, unit="step") as bar:
+        for number in range(done + 1, steps + 1):
+            with whole:
+                action = agent.explore(_tensor(observation, agent).unsqueeze(1)).squeeze(1).cpu().numpy()
+                next_observation, reward, terminated, truncated, _ = envs.step(action)
+                check_finite(f"The observation after step {number}", next_observation)
+                check_finite(f"The reward of step {number}", reward)
+                replay.add(observation, action, reward, next_observation, terminated)
+                if number > warmup:
+                    agent.update(replay.sample(batch_size, agent.generator))
 
-            so_far += reward
-            observation, ended = next_observation, terminated | truncated
-            if ended.any():
-                last_return[ended], so_far[ended] = so_far[ended], 0.0
-                observation, _ = envs.reset(options={"reset_mask": ended})
-                check_finite(f"The first observation of a new episode, after step {number},", observation)
-                bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
-            bar.update()
+                so_far += reward
+                observation, ended = next_observation, terminated | truncated
+                if ended.any():
+                    last_return[ended], so_far[ended] = so_far[ended], 0.0
+                    observation, _ = envs.reset(options={"reset_mask": ended})
+                    check_finite(f"The first observation of a new episode, after step {number},", observation)
+                    bar.set_postfix(last_return=f"{np.nanmean(last_return):.4g}", refresh=False)
+                bar.update()
             yield Step(number, ended, last_return.copy())
+            if whole.interrupted:
+                raise KeyboardInterrupt
+
+
+class _WholeSteps:
+    """While a step is taken, Ctrl-C is only noted; a second one interrupts at once, for a step that doesn't end.
+
+    Python hands signals to its main thread alone, and who has a handler of their own keeps it.
+    """
+
+    interrupted = False
+
+    def __enter__(self) -> None:
+        self._here = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        )
+        if self._here:
+            signal.signal(signal.SIGINT, self._note)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._here:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.interrupted:
+            signal.default_int_handler(number, frame)
+        self.interrupted = True
 
 
 def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float = 1.0) -> NDArray[np.float64]:
@@ -171,9 +209,12 @@ def _tensor(observation: NDArray[np.float32], agent: Player) -> Tensor:
     return torch.as_tensor(observation, dtype=torch.float32, device=agent.device)
 
 
-def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_size: int, warmup: int) -> None:
+def _check(
+    envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_size: int, warmup: int, done: int
+) -> None:
     check_envs(envs)
-    positive_integer("steps", steps)
+    if whole_number("done", done) > positive_integer("steps", steps):
+        raise ValueError(f"done must be at most the {steps} steps that there are to take, but is {done}.")
     if not envs.num_envs == agent.runs == replay.runs:
         raise ValueError(
             f"Each run needs its own environment and its own part of the replay, but there are {envs.num_envs} environments, "
@@ -187,7 +228,7 @@ def _check(envs: VectorEnv, agent: Agent, replay: Replay, *, steps: int, batch_s
         raise ValueError(f"Agent and replay must be on one device, but are on {agent.device} and {replay.device}.")
     positive_integer("batch_size", batch_size)
     whole_number("warmup", warmup)
-    stored = min(len(replay) + warmup + 1, replay.capacity)
+    stored = min(len(replay) + max(warmup - done, 0) + 1, replay.capacity)
     if stored < batch_size:
         raise ValueError(
             f"The first update would find {stored} transitions of each run, fewer than a batch of {batch_size}: "

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sac_tutorial._borders import positive_integer
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.mdp import FiniteMDP, digest
 
 
 def make_envs(
@@ -157,6 +157,11 @@ class FiniteMDPVectorEnv(VectorEnv[NDArray[np.float32], NDArray[np.int64], NDArr
         self._age += 1
         late = self._age >= self.time_limit if self.time_limit else np.zeros(self.num_envs, dtype=np.bool_)
         return self._observe(), reward.numpy(), terminated.numpy(), late & ~terminated.numpy(), {}
+
+    @property
+    def description(self) -> str:
+        """What it is, in words: by this a checkpoint knows it again."""
+        return f"{self.mdp.description}, seen as {digest(self.features)}, time limit {self.time_limit}"
 
     def _observe(self) -> NDArray[np.float32]:
         seen: NDArray[np.float32] = self.features.index_select(0, self.state).numpy()
