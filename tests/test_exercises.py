@@ -14,16 +14,28 @@ import torch
 from torch.nn.functional import cross_entropy, softplus
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07
+from sac_tutorial.check import (
+    Exercise,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+)
 from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
 from sac_tutorial.equations import entropy
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.replay import Batch
 from tools.notebooks import ROOT, read
 
 EXERCISES = {name: value for name, value in vars(check).items() if isinstance(value, Exercise)}
 CHEAP = {name: value for name, value in EXERCISES.items() if not name.startswith("trained_")}
-NO_TENSOR = {"sweeps_needed", "needed_steps", "q_update", "transition"}  # whole numbers, an argument changed, a tuple
+# Whole numbers, an argument changed, a tuple, one number, an agent changed.
+NO_TENSOR = {"sweeps_needed", "needed_steps", "q_update", "transition", "price", "one_update"}
 TENSORS = {name: value for name, value in CHEAP.items() if name not in NO_TENSOR}
 MISCONCEPTIONS = [
     pytest.param(exercise, misconception, id=f"{name}: {misconception.name}")
@@ -44,10 +56,10 @@ def with_parameters_of(exercise, body):
 
 def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08)
     made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 41
+    assert len(offered) == 49
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -329,6 +341,54 @@ def test_hand_computed_answers_of_soft_actor_critic():
     )
     # Actions 2 and −2; the lower values 3 and −6; log π 0 and −2; brackets 3 and −2.
     assert loss.item() == pytest.approx(((10 - 3) ** 2 + (-10 + 2) ** 2) / 4)
+
+
+def test_hand_computed_answers_of_automatic_temperature():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    worth = lesson_08.lagrangian.reference(table(2.0, 0.5), table(1.0, -4.0), table(0.25, 1.0), 3.0, 0.5)
+    assert worth.item() == 2 * (1 + 3 * (0.25 - 0.5)) + 0.5 * (-4 + 3 * (1 - 0.5))
+    alpha = table(3.0).requires_grad_()
+    loss = lesson_08.temperature_loss.reference(table(-1.0, 0.5), alpha, -0.5)
+    assert loss.item() == 3 * ((1 + 0.5) + (-0.5 + 0.5)) / 2
+    assert torch.autograd.grad(loss, alpha)[0].item() == 0.25 - -0.5  # H is (1 − ½)/2
+    steps = lesson_08.temperature_steps.reference(table(2.0, 0.5), table(1.5, 4.0), 1.0, 0.25, 0.125)
+    assert steps.flatten().tolist() == pytest.approx(
+        [2 * math.exp(-0.25 * 2 * 0.5), 2 - 0.25 * 0.5, 0.5 * math.exp(-0.25 * 0.5 * 3), 0.125]
+    )
+    target = lesson_08.vector_target.reference(table(-2.0, 0.0), table(2.0, 0.5))
+    assert target.item() == pytest.approx(-1 + math.log(2) - 1 - math.log(4))
+    target = lesson_08.numbered_target.reference(4, table(0.25, 0.4, 1.0))
+    assert target.tolist() == pytest.approx([math.log(4), -0.4 * math.log(0.4) - 3 * 0.2 * math.log(0.2), 0])
+    coin = 0.8 * math.log(1 / 0.8) + 0.2 * math.log(1 / 0.2)  # at e^(1/α) = 4
+    found = lesson_08.price.reference(lambda alpha: table([1.0, 0.0], [0.0, 1.0]), table(0.5, 0.5), coin)
+    assert found == pytest.approx(1 / math.log(4))
+    y = lesson_08.costly_target.reference(
+        table(1.0, 3.0), torch.tensor([False, True]), table(4.0, 4.0), table(2.0), 0.5, 0.25
+    )
+    assert y.tolist() == [1 + 0.25 * (4 - 2 * 0.5), 3]
+
+
+def test_one_update_of_the_small_agent_by_hand():
+    """One run, one transition; every number below is arithmetic of what `SmallAgent` says of itself."""
+    one = lambda x: torch.tensor([[[x]]], dtype=torch.float64)  # noqa: E731
+    agent, s, a, r, following = lesson_08.SmallAgent(1), 0.5, -0.25, 1.0, 0.25
+    batch = Batch(one(s), one(a), one(r)[0], one(following), torch.tensor([[False]]))
+    loss = lesson_08.one_update.reference(agent, batch)
+    actor, critics, alpha = 0.5, [1.0, 0.75], math.exp(-0.5)
+    copies = [-0.5, 0.25]
+    next_q = min(w * (following + actor * following) for w in copies)
+    y = r + 0.75 * (next_q - alpha * (actor + following))
+    errors = [w * (s + a) - y for w in critics]
+    assert loss.tolist() == pytest.approx([sum(error**2 for error in errors) / 2])
+    critics = [w - lesson_08.RATE * error * (s + a) for w, error in zip(critics, errors, strict=True)]
+    assert agent.critic.parameters[0].flatten().tolist() == pytest.approx(critics)
+    lower = min(critics, key=lambda w: w * (s + actor * s))
+    slope = alpha * 1 - lower * s  # of α (w + s) − Q, by w
+    assert agent.actor.parameters[0].item() == pytest.approx(actor - lesson_08.RATE * slope)
+    gap = -(actor + s) - agent.target_entropy  # by the draw that the actor was judged by
+    assert agent.log_alpha.parameters[0].item() == pytest.approx(-0.5 - lesson_08.RATE * alpha * gap)
+    followed = [0.75 * old + 0.25 * new for old, new in zip(copies, critics, strict=True)]
+    assert agent.target_critic[0].flatten().tolist() == pytest.approx(followed)
 
 
 def test_the_bias_of_uniform_errors_is_what_draws_say():
@@ -2916,6 +2976,10 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.pathwise_gradient,
         check.discrete_soft_value,
         check.value_network_loss,
+        check.lagrangian,
+        check.temperature_loss,
+        check.vector_target,
+        check.costly_target,
     ],
     ids=lambda e: e.name,
 )

@@ -220,7 +220,7 @@ temperature_loss = Exercise(
             "The policy is held fixed in (8.6). If this loss may move it, what becomes of its entropy?",
         ),
         Case(
-            "three runs of four draws have a temperature each",
+            "each of three runs of four draws has its temperature",
             (_THREE_OF_4 - 1, table([0.5], [3.0], [1.0]), 0.25),
             "One loss a run is wanted, (R,): the batch vanishes by the mean, and α is (R, 1), so that it meets every draw of "
             "its own run.",
@@ -920,9 +920,15 @@ costly_target = Exercise(
             "A target is a number to approach: nothing in it may be learnt through it.",
         ),
         Case(
-            "three runs of four transitions have a temperature each",
+            "each of three runs of four transitions has its temperature",
             (_THREE_OF_4, _THREE_OF_4 > 2, 4 * _THREE_OF_4.flip(-1), table([0.5], [3.0], [1.0]), 0.25, 0.5),
             "α is (R, 1), so that it meets every transition of its run by itself.",
+        ),
+        Case(
+            "two runs of three prices have four transitions",
+            (_SIXES, _SIXES > 2, _SIXES.flip(-1), table([[0.5], [2.0], [1.0]], [[3.0], [0.25], [4.0]]), 0.25, 0.5),
+            "Whatever stands in front comes along by itself: is there an axis in your answer that you have counted from the "
+            "front?",
         ),
         Case(
             "there are as many runs as transitions",
