@@ -1050,9 +1050,9 @@ class _Settings(NamedTuple):
 
 
 class SmallAgent:
-    """An agent with one number for each thing that learns, and draws without chance: what an update does to it is arithmetic.
+    """An agent with a number or two for each thing that learns, and draws without chance: an update of it is arithmetic.
 
-    The actor's parameter w, (R, 1), plays a = w s, with the log-density w + s. A critic's, (2, R, 1), says w (s + a).
+    The actor's parameter w, (R, 1), plays a = w s, with the log-density w + s. A critic's, (2, R, 1) twice, say w (s + a) + b.
 
     Attributes:
         actor, critic, log_alpha: each a `PlainLearnable`.
@@ -1064,9 +1064,9 @@ class SmallAgent:
     def __init__(self, runs: int) -> None:
         step = torch.arange(runs, dtype=torch.float64).unsqueeze(-1) / 4
         self.actor = PlainLearnable(0.5 + step)
-        self.critic = PlainLearnable(torch.stack((1 - step, 0.75 + step)))
+        self.critic = PlainLearnable(torch.stack((1 - step, 0.75 + step)), torch.stack((step, 0.5 - step)))
         self.log_alpha = PlainLearnable(-0.5 - step)
-        self.target_critic = [torch.stack((step - 0.5, 0.25 - step))]
+        self.target_critic = [torch.stack((step - 0.5, 0.25 - step)), torch.stack((0.25 - step, step))]
         self.target_entropy, self.settings = 0.5, _Settings(0.75, POLYAK)
 
     @property
@@ -1081,7 +1081,8 @@ class SmallAgent:
 
     def judge(self, parameters: list[Tensor], observation: Tensor, action: Tensor) -> Tensor:
         """Return what the critics with these parameters say, (2, R, B, 1)."""
-        return parameters[0].unsqueeze(-1) * (observation + action)
+        weight, bias = parameters
+        return weight.unsqueeze(-1) * (observation + action) + bias.unsqueeze(-1)
 
     def __deepcopy__(self, memo: object) -> "SmallAgent":
         """Stay the same: an update is to change it."""
@@ -1151,9 +1152,9 @@ def _update(agent: SmallAgent, batch: Batch, ways: _Ways = _Ways()) -> Tensor:  
             alpha = parameter if ways.price_by_itself else agent.alpha
             agent.log_alpha.descend((alpha * (-log_density.detach() - agent.target_entropy)).mean(-1))
         if part == "copies" and ways.copies != "none":
-            old, new, rate = agent.target_critic[0], agent.critic.parameters[0].detach(), settings.polyak
-            rate = {"follow": rate, "swapped": 1 - rate, "at once": 1.0}[ways.copies]
-            agent.target_critic = [(1 - rate) * old + rate * new]
+            rate = {"follow": settings.polyak, "swapped": 1 - settings.polyak, "at once": 1.0}[ways.copies]
+            pairs = zip(agent.target_critic, agent.critic.parameters, strict=True)
+            agent.target_critic = [(1 - rate) * old + rate * new.detach() for old, new in pairs]
     return result
 
 
@@ -1178,13 +1179,13 @@ def _after(answer: Answer, runs: int, batch: Batch, part: str) -> object:
         "log_alpha": agent.log_alpha.parameters,
         "copies": agent.target_critic,
     }
-    try:
-        parts = [tensors[part]] if part in tensors else list(tensors.values())
-        return torch.cat([tensor.detach().flatten() for some in parts for tensor in some])
-    except (TypeError, AttributeError, RuntimeError):
+    parts = [tensors[part]] if part in tensors else list(tensors.values())
+    copies: object = agent.target_critic
+    if not isinstance(copies, list) or [isinstance(copy, Tensor) for copy in copies] != [True, True]:
         raise FaultFound(
-            "copies", "agent.target_critic must stay a list of tensors, one for each of the critics' own."
-        ) from None
+            "copies", "agent.target_critic must stay a list of tensors, one for each of agent.critic.parameters."
+        )
+    return torch.cat([tensor.detach().flatten() for some in parts for tensor in some])
 
 
 _ALL = "everything"
