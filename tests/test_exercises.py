@@ -1214,17 +1214,17 @@ def best_of_the_first_run(q, epsilon, generator):
         (
             check.lagrangian,
             lambda d, r, h, t, target: (d * (r - t * h)).sum(-1) - t * target,
-            "What is left of (8.2) is D, the discounted entropy",
+            "In this case at least: At your price entropy is a cost",
         ),
         (
             check.temperature_loss,
             lambda lp, t, target: (t * (lp + target)).mean(),
-            "In this case at least: Who descends your loss makes entropy dearer",
+            "Your mean is over everything, the runs included",
         ),
         (
             check.temperature_loss,
             lambda lp, t, target: -(t * lp.detach() + target).sum(-1),
-            "Is a target of −½ one to be above of, or below?",
+            "In this case at least: In yours α stands before log π alone",
         ),
         (
             check.temperature_steps,
@@ -1243,8 +1243,23 @@ def best_of_the_first_run(q, epsilon, generator):
         ),
         (
             check.costly_target,
-            lambda r, d, v, t, target, g: (r + g * (v + t * target)).detach(),
-            "what it is multiplied by",
+            lambda r, d, v, t, target, g: (r - t * target + (~d) * v).detach(),  # charged now, and no γ
+            "In this case at least: Your target does not discount",
+        ),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: (r - t + g * ~d * v).detach(),  # charged now, and the price for the cost
+            "What is left is the cost of the step from s′ on: α H̄, one step later",
+        ),
+        (
+            check.temperature_loss,
+            lambda lp, t, target: (t * (lp + target)).mean(-1),  # sign, and a gradient to the actor
+            "In this case at least: Who descends your loss makes entropy dearer",
+        ),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: (r + g * (v + t * target)).detach(),  # neither mask nor sign
+            "At the price 0 (8.8) is the target of lesson 1",
         ),
     ],
 )
