@@ -11,19 +11,33 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import brentq
 from torch.nn.functional import cross_entropy, softplus
 
 from sac_tutorial import check
-from sac_tutorial.check import Exercise, lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07
+from sac_tutorial.check import (
+    Exercise,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+)
 from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
-from sac_tutorial.equations import entropy
+from sac_tutorial.equations import boltzmann_policy, entropy, temperature_loss
 from sac_tutorial.gridworld import gridworld
 from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.replay import Batch
+from sac_tutorial.sac import SAC
 from tools.notebooks import ROOT, read
 
 EXERCISES = {name: value for name, value in vars(check).items() if isinstance(value, Exercise)}
 CHEAP = {name: value for name, value in EXERCISES.items() if not name.startswith("trained_")}
-NO_TENSOR = {"sweeps_needed", "needed_steps", "q_update", "transition"}  # whole numbers, an argument changed, a tuple
+# Whole numbers, an argument changed, a tuple, one number, an agent changed.
+NO_TENSOR = {"sweeps_needed", "needed_steps", "q_update", "transition", "price", "one_update"}
 TENSORS = {name: value for name, value in CHEAP.items() if name not in NO_TENSOR}
 MISCONCEPTIONS = [
     pytest.param(exercise, misconception, id=f"{name}: {misconception.name}")
@@ -44,10 +58,10 @@ def with_parameters_of(exercise, body):
 
 def test_every_exercise_of_every_lesson_is_offered():
     offered = {id(exercise) for exercise in EXERCISES.values()}
-    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07)
+    lessons = (lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_08)
     made = [value for lesson in lessons for value in vars(lesson).values() if isinstance(value, Exercise)]
     assert {id(exercise) for exercise in made} == offered
-    assert len(offered) == 41
+    assert len(offered) == 49
     assert all(exercise.name == name and name in check.__all__ for name, exercise in EXERCISES.items())
 
 
@@ -329,6 +343,55 @@ def test_hand_computed_answers_of_soft_actor_critic():
     )
     # Actions 2 and −2; the lower values 3 and −6; log π 0 and −2; brackets 3 and −2.
     assert loss.item() == pytest.approx(((10 - 3) ** 2 + (-10 + 2) ** 2) / 4)
+
+
+def test_hand_computed_answers_of_automatic_temperature():
+    table = lambda *rows: torch.tensor(rows, dtype=torch.float64)  # noqa: E731
+    worth = lesson_08.lagrangian.reference(table(2.0, 0.5), table(1.0, -4.0), table(0.25, 1.0), 3.0, 0.5)
+    assert worth.item() == 2 * (1 + 3 * (0.25 - 0.5)) + 0.5 * (-4 + 3 * (1 - 0.5))
+    alpha = table(3.0).requires_grad_()
+    loss = lesson_08.temperature_loss.reference(table(-1.0, 0.5), alpha, -0.5)
+    assert loss.item() == 3 * ((1 + 0.5) + (-0.5 + 0.5)) / 2
+    assert torch.autograd.grad(loss, alpha)[0].item() == 0.25 - -0.5  # H is (1 − ½)/2
+    steps = lesson_08.temperature_steps.reference(table(2.0, 0.5), table(1.5, 4.0), 1.0, 0.25, 0.125)
+    assert steps.flatten().tolist() == pytest.approx(
+        [2 * math.exp(-0.25 * 2 * 0.5), 2 - 0.25 * 0.5, 0.5 * math.exp(-0.25 * 0.5 * 3), 0.125]
+    )
+    target = lesson_08.vector_target.reference(table(-2.0, 0.0), table(2.0, 0.5))
+    assert target.item() == pytest.approx(-1 + math.log(2) - 1 - math.log(4))
+    target = lesson_08.numbered_target.reference(4, table(0.25, 0.4, 1.0))
+    assert target.tolist() == pytest.approx([math.log(4), -0.4 * math.log(0.4) - 3 * 0.2 * math.log(0.2), 0])
+    coin = 0.8 * math.log(1 / 0.8) + 0.2 * math.log(1 / 0.2)  # at e^(1/α) = 4
+    found = lesson_08.price.reference(lambda alpha: table([1.0, 0.0], [0.0, 1.0]), table(0.5, 0.5), coin)
+    assert found == pytest.approx(1 / math.log(4))
+    y = lesson_08.costly_target.reference(
+        table(1.0, 3.0), torch.tensor([False, True]), table(4.0, 4.0), table(2.0), 0.5, 0.25
+    )
+    assert y.tolist() == [1 + 0.25 * (4 - 2 * 0.5), 3]
+
+
+def test_one_update_of_the_small_agent_by_hand():
+    """One run, one transition; every number below is arithmetic of what `SmallAgent` says of itself."""
+    one = lambda x: torch.tensor([[[x]]], dtype=torch.float64)  # noqa: E731
+    agent, s, a, r, following = lesson_08.SmallAgent(1), 0.5, -0.25, 1.0, 0.25
+    batch = Batch(one(s), one(a), one(r)[0], one(following), torch.tensor([[False]]))
+    loss = lesson_08.one_update.reference(agent, batch)
+    actor, critics, alpha = 0.5, [(1.0, 0.0), (0.75, 0.5)], math.exp(-0.5)
+    copies = [(-0.5, 0.25), (0.25, 0.0)]
+    next_q = min(w * (following + actor * following) + b for w, b in copies)
+    y = r + 0.75 * (next_q - alpha * (actor + following))
+    errors = [w * (s + a) + b - y for w, b in critics]
+    assert loss.tolist() == pytest.approx([sum(error**2 for error in errors) / 2])
+    rate = lesson_08.RATE
+    critics = [(w - rate * error * (s + a), b - rate * error) for (w, b), error in zip(critics, errors, strict=True)]
+    assert torch.cat(agent.critic.parameters, -1).flatten().tolist() == pytest.approx([*critics[0], *critics[1]])
+    lower, _ = min(critics, key=lambda pair: pair[0] * (s + actor * s) + pair[1])
+    slope = alpha * 1 - lower * s  # of α (w + s) − Q, by w
+    assert agent.actor.parameters[0].item() == pytest.approx(actor - rate * slope)
+    gap = -(actor + s) - agent.target_entropy  # by the draw that the actor was judged by
+    assert agent.log_alpha.parameters[0].item() == pytest.approx(-0.5 - rate * alpha * gap)
+    followed = [0.75 * old + 0.25 * new for old, new in zip(sum(copies, ()), sum(critics, ()), strict=True)]
+    assert torch.cat(agent.target_critic, -1).flatten().tolist() == pytest.approx(followed)
 
 
 def test_the_bias_of_uniform_errors_is_what_draws_say():
@@ -702,9 +765,90 @@ def with_nothing_remembered(observation, action, draw, critics, value, temperatu
     return (value(observation) - answer).square().mean(-1) / 2
 
 
+def by_one_mean_after_the_other(log_probability, temperature, target_entropy):
+    return temperature.squeeze(-1) * (-log_probability.mean(-1).detach() - target_entropy)
+
+
+def in_logarithms(temperature, nats, target_entropy, step_size, least):
+    by_log = (temperature.log() - step_size * temperature * (nats - target_entropy)).exp()
+    itself = torch.maximum(temperature - step_size * (nats - target_entropy), torch.full_like(nats, least))
+    return torch.cat([by_log.unsqueeze(-1), itself.unsqueeze(-1)], -1)
+
+
+def by_autograd_of_both_losses(temperature, nats, target_entropy, step_size, least):
+    results = []
+    for to, back in ((torch.log, torch.exp), (lambda x: x, lambda x: x.clamp(min=least))):
+        parameter = to(temperature).requires_grad_()
+        alpha = parameter.exp() if to is torch.log else parameter
+        (slope,) = torch.autograd.grad((alpha * (nats - target_entropy)).sum(), parameter)
+        results.append(back((parameter - step_size * slope).detach()))
+    return torch.stack(results, -1)
+
+
+def by_a_table_of_probabilities(actions, favourite):
+    others = ((1 - favourite) / (actions - 1)).unsqueeze(-1).expand(*favourite.shape, actions - 1)
+    return entropy(torch.cat([favourite.unsqueeze(-1), others], -1))
+
+
+def halving_in_logarithms(soft_q, share, target_entropy):
+    low, high = math.log(0.001), math.log(100.0)
+    for _ in range(40):
+        middle = (low + high) / 2
+        policy = torch.softmax(soft_q(math.exp(middle)) / math.exp(middle), -1)
+        nats = (share * -torch.special.xlogy(policy, policy).sum(-1)).sum()
+        low, high = (middle, high) if nats < target_entropy else (low, middle)
+    return torch.tensor(math.exp(low))
+
+
+def one_update_otherwise(agent, batch):
+    """Draws everything first, minds gradients itself, and moves the copies in place."""
+    with torch.no_grad():
+        alpha = agent.alpha
+        action, log_density = agent.draw(batch.next_observation)
+        next_q = agent.judge(agent.target_critic, batch.next_observation, action).squeeze(-1)
+        y = without_remembering_the_entropy(
+            batch.reward, batch.terminated, next_q, log_density, alpha, agent.settings.discount
+        )
+    action, log_density = agent.draw(batch.observation)
+    loss = critic_by_critic(agent.judge(agent.critic.parameters, batch.observation, batch.action), y)
+    agent.critic.descend(loss)
+    first, second = agent.judge(agent.critic.parameters, batch.observation, action).squeeze(-1)
+    agent.actor.descend(mean_of_each_term(log_density, torch.stack([first, second]), alpha))
+    agent.log_alpha.descend(by_one_mean_after_the_other(log_density, agent.alpha, agent.target_entropy))
+    with torch.no_grad():
+        for old, new in zip(agent.target_critic, agent.critic.parameters, strict=True):
+            old.lerp_(new, agent.settings.polyak)
+    return loss.detach()
+
+
 @pytest.mark.parametrize(
     ("exercise", "answer"),
     [
+        (
+            check.lagrangian,
+            lambda d, r, h, t, target: (d * r).sum(-1) + t * ((d * h).sum(-1) - target * d.sum(-1)),
+        ),
+        (check.lagrangian, lambda d, r, h, t, target: torch.einsum("...s,...s->...", d, r + t * h - t * target)),
+        (check.temperature_loss, by_one_mean_after_the_other),
+        (check.temperature_loss, lambda lp, t, target: -(t * (lp + target).detach()).mean(-1)),
+        (check.temperature_loss, lambda lp, t, target: (-t * lp.detach() - t * target).mean(dim=-1)),
+        (check.temperature_steps, in_logarithms),
+        (check.temperature_steps, by_autograd_of_both_losses),
+        (check.vector_target, lambda low, high: torch.log((high - low) / (2 * math.e)).sum(-1)),
+        (check.vector_target, lambda low, high: (high - low).log().sum(-1) - low.shape[-1] * (1 + math.log(2))),
+        (check.numbered_target, by_a_table_of_probabilities),
+        (
+            check.numbered_target,
+            lambda n, p: -torch.special.xlogy(p, p) - torch.special.xlogy(1 - p, 1 - p) + (1 - p) * math.log(n - 1),
+        ),
+        (check.price, halving_in_logarithms),
+        (check.price, lambda soft, share, h: np.float64(lesson_08.price.reference(soft, share, h))),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: torch.where(d, r, r + g * v - g * t * target).detach(),
+        ),
+        (check.costly_target, lambda r, d, v, t, target, g: r + g * (1 - d.double()) * (v - t * target).data),
+        (check.one_update, one_update_otherwise),
         (check.squashed_log_density, by_the_distribution),
         (check.squashed_log_density, by_the_smaller_tail),
         (check.sac_target, without_remembering_the_entropy),
@@ -1066,6 +1210,56 @@ def best_of_the_first_run(q, epsilon, generator):
             check.value_network_loss,
             lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, draw(o)[0]).amax(0).detach()),
             "In this case at least: Your V learns the higher of the two critics",
+        ),
+        (
+            check.lagrangian,
+            lambda d, r, h, t, target: (d * (r - t * h)).sum(-1) - t * target,
+            "In this case at least: At your price entropy is a cost",
+        ),
+        (
+            check.temperature_loss,
+            lambda lp, t, target: (t * (lp + target)).mean(),
+            "Your mean is over everything, the runs included",
+        ),
+        (
+            check.temperature_loss,
+            lambda lp, t, target: -(t * lp.detach() + target).sum(-1),
+            "In this case at least: In yours α stands before log π alone",
+        ),
+        (
+            check.temperature_steps,
+            lambda t, h, target, eta, least: torch.stack([t.log() - eta * (h - target), t - eta * (h - target)], -1),
+            "In this case at least: Your first column is log α after the step",
+        ),
+        (
+            check.vector_target,
+            lambda low, high: -(high - low).prod(-1),
+            "This is the course's own unit",
+        ),
+        (
+            check.numbered_target,
+            lambda n, p: (p * p.log() + (1 - p) * (1 - p).log()) / math.log(2),
+            "Two equally likely actions have the entropy log 2 = 0.693",
+        ),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: (r - t * target + (~d) * v).detach(),  # charged now, and no γ
+            "In this case at least: Your target does not discount",
+        ),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: (r - t + g * ~d * v).detach(),  # charged now, and the price for the cost
+            "What is left is the cost of the step from s′ on: α H̄, one step later",
+        ),
+        (
+            check.temperature_loss,
+            lambda lp, t, target: (t * (lp + target)).mean(-1),  # sign, and a gradient to the actor
+            "In this case at least: Who descends your loss makes entropy dearer",
+        ),
+        (
+            check.costly_target,
+            lambda r, d, v, t, target, g: (r + g * (v + t * target)).detach(),  # neither mask nor sign
+            "At the price 0 (8.8) is the target of lesson 1",
         ),
     ],
 )
@@ -2848,6 +3042,146 @@ STUDENTS = {
         ["Your mean is over everything, the runs included"],
         [LEAST],
     ),
+    "8.1 axis 1": (
+        check.lagrangian,
+        lambda d, r, h, t, target: (d * (r + t * (h - target))).sum(1),
+        ["The states are on the last axis"],
+        [LEAST],
+    ),
+    "8.1 not summed": (
+        check.lagrangian,
+        lambda d, r, h, t, target: d * (r + t * (h - target)),
+        ["(1, 3), but (1,) is expected", "which axis must vanish?"],
+        [LEAST],
+    ),
+    "8.2 not averaged": (
+        check.temperature_loss,
+        lambda lp, t, target: t * (-lp.detach() - target),
+        ["there is one axis too many"],
+        [LEAST],
+    ),
+    "8.2 no_grad": (
+        check.temperature_loss,
+        lambda lp, t, target: torch.no_grad()(lambda: (t * (-lp - target)).mean(-1))(),
+        ["it carries no gradient", "is the way back to α open?"],
+        [LEAST],
+    ),
+    "8.2 .item()": (
+        check.temperature_loss,
+        lambda lp, t, target: (t * (-lp.detach() - target)).mean().item(),
+        ["is there an .item()?"],
+        [LEAST],
+    ),
+    "8.3 math.exp": (
+        check.temperature_steps,
+        lambda t, h, target, eta, least: torch.stack(
+            [t * math.exp(-eta * t * (h - target)), torch.clamp(t - eta * (h - target), least)], -1
+        ),
+        ["Each temperature moves by its own entropy"],
+        [LEAST],
+    ),
+    "8.3 Python's max": (
+        check.temperature_steps,
+        lambda t, h, target, eta, least: torch.stack(
+            [t * torch.exp(-eta * t * (h - target)), max(t - eta * (h - target), least)], -1
+        ),
+        ["your function raised TypeError"],
+        [LEAST],
+    ),
+    "8.3 a pair": (
+        check.temperature_steps,
+        lambda t, h, target, eta, least: (t * torch.exp(-eta * t * (h - target)), t - eta * (h - target)),
+        ["must return a tensor, but it returns a tuple"],
+        [LEAST],
+    ),
+    "8.4 −dim": (
+        check.vector_target,
+        lambda low, high: -low.shape[-1],
+        ["must return a tensor, but it returns an int"],
+        [LEAST],
+    ),
+    "8.4 log of a number": (
+        check.numbered_target,
+        lambda n, p: -p * p.log() - (1 - p) * torch.log((1 - p) / (n - 1)),
+        ["Where the favourite is certain", "torch.special.xlogy(x, y)"],
+        [LEAST],
+    ),
+    "8.5 no sign change": (
+        check.price,
+        lambda soft, share, h: brentq(lambda a: (share * entropy(boltzmann_policy(soft(a), a))).sum().item(), 0.01, 9),
+        ["your function raised ValueError: f(a) and f(b) must have different signs"],
+        [LEAST],
+    ),
+    "8.5 too narrow a search": (
+        check.price,
+        lambda soft, share, h: brentq(
+            lambda a: (share * entropy(boltzmann_policy(soft(a), a))).sum().item() - h, 0.001, 3
+        ),
+        ["Where the rewards are ten times as large", "ten times the rewards, ten times the price"],
+        [LEAST],
+    ),
+    "8.5 the policy": (
+        check.price,
+        lambda soft, share, h: boltzmann_policy(soft(1.0), 1.0),
+        ["must return one number, but it returns a Tensor"],
+        [LEAST],
+    ),
+    "8.6 half detached": (
+        check.costly_target,
+        lambda r, d, v, t, target, g: r + g * ~d * (v.detach() - t * target),
+        ["Where values carry gradients", "Which word of PyTorch makes a number of it?"],
+        [LEAST],
+    ),
+    "8.6 .item()": (
+        check.costly_target,
+        lambda r, d, v, t, target, g: (r + g * ~d * (v - t.item() * target)).detach(),
+        ["Where each of three runs of four transitions has its temperature"],
+        [LEAST],
+    ),
+    "8.7 nothing returned": (
+        check.one_update,
+        lambda agent, batch: one_update_otherwise(agent, batch) and None,
+        [RETURN],
+        [LEAST],
+    ),
+    "8.7 the copies are a generator": (
+        check.one_update,
+        lambda agent, batch: (
+            one_update_otherwise(agent, batch),
+            setattr(agent, "target_critic", (w.clone() for w in agent.target_critic)),
+        )[0],
+        ["must stay a list of tensors"],
+        [LEAST],
+    ),
+    "8.7 the first of the copies": (
+        check.one_update,
+        lambda agent, batch: (
+            one_update_otherwise(agent, batch),
+            setattr(agent, "target_critic", agent.target_critic[:1]),
+        )[0],
+        ["one for each of agent.critic.parameters"],
+        [LEAST],
+    ),
+    "8.7 loss with its gradient": (
+        check.one_update,
+        lambda agent, batch: one_update_otherwise(agent, batch).requires_grad_(),
+        ["what you return carries a gradient"],
+        [LEAST],
+    ),
+    "8.7 rewards scaled in place": (
+        check.one_update,
+        lambda agent, batch: one_update_otherwise(agent, batch._replace(reward=batch.reward.mul_(2))),
+        ["your function changes batch, which belongs to its caller"],
+        [LEAST],
+    ),
+    "8.7 two mistakes": (
+        check.one_update,
+        lambda agent, batch: lesson_08._update(
+            agent, batch, lesson_08._Ways(target_parameters="critic", order="critic actor copies")
+        ),
+        ["In this case at least: Your critics chase their own opinions"],
+        [],
+    ),
 }
 
 
@@ -2916,6 +3250,10 @@ def test_what_passes_a_check_keeps_the_promise_of_the_cell_below():
         check.pathwise_gradient,
         check.discrete_soft_value,
         check.value_network_loss,
+        check.lagrangian,
+        check.temperature_loss,
+        check.vector_target,
+        check.costly_target,
     ],
     ids=lambda e: e.name,
 )
@@ -3203,6 +3541,81 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_07(monkey
     assert out.count("✓") == "".join(claims).count("✓") > 20
     assert "waits" not in out
     assert out.count("100%") == 7
+
+
+def test_right_answers_of_another_make_take_a_learner_through_notebook_08(monkeypatch, capsys):
+    answers = {
+        "my_lagrangian": in_float32(lambda d, r, h, t, x: (d * r).sum(-1) + t * ((d * h).sum(-1) - x * d.sum(-1))),
+        "my_temperature_loss": by_one_mean_after_the_other,
+        "my_steps": in_float32(in_logarithms),
+        "my_vector_target": in_float32(lambda low, high: torch.log((high - low) / (2 * math.e)).sum(-1)),
+        "my_numbered_target": in_float32(by_a_table_of_probabilities),
+        "my_price": halving_in_logarithms,
+        "my_costly_target": in_float32(lesson_08.costly_target.reference),
+        "my_polyak_step": lambda t, o, r: torch.lerp(t, o, r).detach(),
+        "my_log_density": lambda m, k, x: by_the_distribution(m, k, x).float().to(m.dtype),
+        "my_target": in_float32(without_remembering_the_entropy),
+        "my_twin_loss": in_float32(critic_by_critic),
+        "my_actor_loss": in_float32(mean_of_each_term),
+        "my_update": one_update_otherwise,
+    }
+    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    with mpl.rc_context():
+        for cell in read(ROOT / "notebooks" / "exercises" / "08_automatic_temperature.ipynb").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                names |= {name: answer for name, answer in answers.items() if name in names}
+        names["plt"].close("all")
+    out = capsys.readouterr().out
+    solved = read(ROOT / "notebooks" / "solutions" / "08_automatic_temperature.ipynb")
+    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
+    assert out.count("✓") == "".join(claims).count("✓") > 40
+    assert "waits" not in out
+    assert out.count("100%") == 8
+
+
+def test_the_gradient_of_the_temperature_s_loss_is_the_one_of_finite_differences():
+    by_alpha, by_log = (case for case in check.temperature_loss.cases if "differentiated by" in case.where)
+    reference = check.temperature_loss.reference
+    lp, alpha, target = by_alpha.arguments
+    above, below = (reference(lp, alpha.detach() + nudge, target).item() for nudge in (1e-6, -1e-6))
+    slope = check.temperature_loss.observe(reference, *by_alpha.arguments)
+    assert slope.item() == pytest.approx((above - below) / 2e-6, abs=1e-6)
+    assert abs(slope.item()) > 0.1
+    assert check.temperature_loss.observe(reference, *by_log.arguments).tolist() == [[0, 0, 0]]
+
+
+def test_an_update_of_the_check_is_one_of_the_package_but_for_who_learns():
+    """The order and the draws of `SAC.update`: its own code, run on the small agent, passes the check."""
+
+    class Wrapped(SAC):
+        def __init__(self, agent):
+            self.agent, self.settings, self.actor, self.critic = agent, agent.settings, agent.actor, agent.critic
+            self.target_critic, self.temperature = agent.target_critic, agent.alpha.detach()
+
+        def _draw(self, observation):
+            return self.agent.draw(observation)
+
+        def _judge(self, parameters, observation, action):
+            return self.agent.judge(parameters, observation, action).squeeze(-1)
+
+        def _learn_temperature(self, log_density):
+            self.agent.log_alpha.descend(temperature_loss(log_density, self.agent.alpha, self.agent.target_entropy))
+
+    assert check.one_update(lambda agent, batch: Wrapped(agent).update(batch)).score == 1
+
+
+def test_the_price_where_what_comes_after_depends_on_it_is_right_by_hand():
+    case = next(case for case in check.price.cases if case.where == "what comes after depends on α")
+    found = check.price.reference(*case.arguments)
+    nats = entropy(boltzmann_policy(lesson_08._two_steps(found), found)).mean().item()
+    assert nats == pytest.approx(case.arguments[2], abs=1e-9)
+    last = boltzmann_policy(torch.tensor([0.0, 0.5], dtype=torch.float64), found)
+    on = found * torch.logsumexp(torch.tensor([0.0, 0.5 / found]), -1)  # state 1, (6.14)
+    first = boltzmann_policy(torch.stack([on, torch.ones(())]).double(), found)
+    assert nats == pytest.approx((entropy(last) + entropy(first)).item() / 2, abs=1e-6)
 
 
 def test_a_gradient_that_is_compared_is_the_one_of_finite_differences():

@@ -46,6 +46,16 @@ from sac_tutorial.check.lesson_07 import (
     twin_loss,
     value_network_loss,
 )
+from sac_tutorial.check.lesson_08 import (
+    costly_target,
+    lagrangian,
+    numbered_target,
+    one_update,
+    price,
+    temperature_loss,
+    temperature_steps,
+    vector_target,
+)
 from sac_tutorial.check.records import Verdict, report
 
 __all__ = [
@@ -56,6 +66,7 @@ __all__ = [
     "Verdict",
     "actor_loss",
     "boltzmann_divergence",
+    "costly_target",
     "discounted_return",
     "discrete_soft_value",
     "double_estimate",
@@ -67,12 +78,16 @@ __all__ = [
     "expected_sarsa_value",
     "floored_policy",
     "hottest_policy",
+    "lagrangian",
     "logit_gradient",
     "needed_steps",
+    "numbered_target",
+    "one_update",
     "pathwise_gradient",
     "pathwise_objective",
     "piece_return",
     "polyak_step",
+    "price",
     "q_learning_target",
     "q_update",
     "reinforce_weight",
@@ -89,6 +104,8 @@ __all__ = [
     "state_value",
     "sweeps_needed",
     "td3_target",
+    "temperature_loss",
+    "temperature_steps",
     "trained_double_dqn",
     "trained_dqn",
     "trained_expected_sarsa",
@@ -96,5 +113,6 @@ __all__ = [
     "twin_loss",
     "uniform_bias",
     "value_network_loss",
+    "vector_target",
     "verdict",
 ]

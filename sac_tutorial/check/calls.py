@@ -246,4 +246,6 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
         cut_off = before.requires_grad and not after.requires_grad  # by detach_
         return not cut_off and before.shape == after.shape and bool(torch.equal(before, after))
+    if isinstance(before, tuple):  # of tensors, perhaps, and those have no one truth
+        return all(map(_same, before, after))
     return isinstance(before, torch.Generator) or bool(before == after)
