@@ -64,6 +64,7 @@ bench: $(PEERS)
 execute: $(READY)
 	$(RUN) -m tools.execute $(NOTEBOOK)
 	$(RUN) -m tools.readme_figure
+	$(RUN) -m tools.course_map
 
 exercises: $(READY)
 	$(RUN) -m tools.exercises

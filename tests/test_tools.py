@@ -16,7 +16,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools import execute, exercises, lab, notebooks, readme_figure
+from tools import course_map, execute, exercises, lab, notebooks, readme_figure
 
 GRADED = {"grade": False, "grade_id": "a", "locked": False, "schema_version": 3, "solution": True, "task": False}
 SOLUTION = "def twice(x):\n    ### BEGIN SOLUTION\n    y = 2 * x\n    return y\n    ### END SOLUTION"
@@ -500,3 +500,20 @@ def test_the_readme_shows_the_figure_that_the_start_lesson_stores() -> None:
 def test_a_notebook_without_a_figure_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"bare\.ipynb stores no figure"):
         readme_figure.first_figure(store(tmp_path / "bare.ipynb", code("1", "one")))
+
+
+# The map of the course
+
+
+def test_every_station_of_the_map_is_a_stored_figure_of_its_lesson() -> None:
+    assert [number[0] for number in course_map.STATIONS] == list("12345678")
+    assert course_map.draw().startswith(b"\x89PNG")
+    assert course_map.PICTURE.is_file(), "make execute"
+
+
+def test_a_figure_that_a_lesson_lacks_is_named(tmp_path: Path) -> None:
+    path = store(tmp_path / "01_bare.ipynb", code("1", "one"))
+    with pytest.raises(ValueError, match=r"01_bare\.ipynb stores no figure 1\.4\. Execute it first"):
+        course_map.figure(path, "1.4")
+    with pytest.raises(ValueError, match=r"has no lesson 1"):
+        course_map.draw(tmp_path / "elsewhere")
