@@ -41,7 +41,7 @@ ifneq ($(NOTEBOOK),)
 	$(if $(LESSON),,$(error There is no notebook whose name begins with "$(NOTEBOOK)"))
 	$(RUN) -m pytest $(ARGS) $(LESSON)
 else
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadscope $(ARGS)
 endif
 
 lint: $(READY)

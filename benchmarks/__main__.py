@@ -1,4 +1,4 @@
-"""Run all comparisons and print one table: `python -m benchmarks` (or `make bench`). Takes about seven minutes."""
+"""Run all comparisons and print one table: `python -m benchmarks` (or `make bench`). Takes several minutes."""
 
 import os
 import platform
