@@ -3552,6 +3552,7 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_08(monkey
         "my_numbered_target": in_float32(by_a_table_of_probabilities),
         "my_price": halving_in_logarithms,
         "my_costly_target": in_float32(lesson_08.costly_target.reference),
+        "my_first_target": lambda r, d, t, q, g: torch.where(d, r, r + g * q.max(-1).values),
         "my_polyak_step": lambda t, o, r: torch.lerp(t, o, r).detach(),
         "my_log_density": lambda m, k, x: by_the_distribution(m, k, x).float().to(m.dtype),
         "my_target": in_float32(without_remembering_the_entropy),
