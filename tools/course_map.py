@@ -19,7 +19,7 @@ STATIONS = {
     "2.4": "2 · Q-learning\none outcome at a time",
     "3.2": "3 · DQN\na network for the table",
     "4.5": "4 · double DQN\nwho corrects the maximum?",
-    "5.12": "5 · actor–critic\nactions that are numbers",
+    "5.12": "5 · actor–critic\nactions that are vectors",
     "6.2": "6 · soft policy iteration\na price for randomness",
     "7.8": "7 · soft actor-critic\ntables become networks again",
     "8.3": "8 · automatic temperature\nlet the price be found",
