@@ -2,7 +2,9 @@
 
 import os
 import platform
+import re
 import sys
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 
@@ -15,9 +17,23 @@ from benchmarks import (
     value_iteration,
 )
 
+COMPARISONS: tuple[Callable[[], Iterable[str]], ...] = (
+    value_iteration.compare,
+    value_iteration.cost_by_size,
+    soft_value_iteration.compare,
+    soft_value_iteration.temperatures,
+    tabular_learning.compare,
+    deep_q_learning.course_size,
+    soft_actor_critic.course_size,
+    soft_actor_critic.paper_size,
+    soft_actor_critic.cost_by_size,
+)
+RATIO = re.compile(r"\d\.\d\dx")
+"""How every comparison writes a ratio."""
+
 
 def main() -> None:
-    """Print each comparison as soon as it is made."""
+    """Print each comparison as soon as it is made, and all ratios together at the end."""
     if absent := [*value_iteration.missing(), *contestants.missing(), *soft_actor_critic.missing()]:
         are = "is" if len(absent) == 1 else "are"
         sys.exit(
@@ -27,21 +43,20 @@ def main() -> None:
     print(f"Python {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
     if (load := os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0) > 1:
         print(f"Other programs are busy here (load {load:.1f}): ratios will waver.")
-    comparisons = (
-        value_iteration.compare,
-        value_iteration.cost_by_size,
-        soft_value_iteration.compare,
-        soft_value_iteration.temperatures,
-        tabular_learning.compare,
-        deep_q_learning.course_size,
-        soft_actor_critic.course_size,
-        soft_actor_critic.paper_size,
-        soft_actor_critic.cost_by_size,
-    )
-    for comparison in comparisons:
+    table: list[str] = []
+    for comparison in COMPARISONS:
         print()
-        for line in comparison():
-            print(line, flush=True)
+        title, *rows = list(shown(comparison()))
+        if with_ratio := [row for row in rows if RATIO.search(row)]:
+            table += ["", title, *(row for row in rows[:1] if row not in with_ratio), *with_ratio]
+    print("\n\nAll ratios:", *table, sep="\n")
+
+
+def shown(lines: Iterable[str]) -> Iterator[str]:
+    """Print each line as soon as it is there, and pass it on."""
+    for line in lines:
+        print(line, flush=True)
+        yield line
 
 
 if __name__ == "__main__":

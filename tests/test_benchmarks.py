@@ -234,3 +234,18 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
     named = {"stable_baselines3": "Stable-Baselines3", "sbx": "SBX", "mujoco": "MuJoCo"}[module]
     assert [*contestants.missing(), *soft_actor_critic.missing()] == [named]
+
+
+def test_all_ratios_stand_together_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in (value_iteration, contestants, soft_actor_critic):
+        monkeypatch.setattr(module, "missing", list)
+    compared = ["Race", "  runner  speed", "  hare  2  1.00x", "  snail  1  0.50x", "  a remark"]
+    monkeypatch.setattr(
+        __main__, "COMPARISONS", (lambda: iter(compared), lambda: iter(["Cost", "  width  ms", "  8  1.00"]))
+    )
+    __main__.main()
+    live, _, table = capsys.readouterr().out.partition("All ratios:\n")
+    assert all(line in live for line in [*compared, "  8  1.00"])
+    assert table.split("\n") == ["", *compared[:-1], ""]
