@@ -35,7 +35,7 @@ from sac_tutorial.replay import Replay
 from sac_tutorial.saving import fill, load_tensors, save_tensors
 from sac_tutorial.training import Agent
 
-FORMAT = "1"
+FORMAT = "2"
 """The version of what a checkpoint's tensors and description mean; whoever changes that, counts on."""
 
 
@@ -149,9 +149,9 @@ def _state(envs: VectorEnv, agent: Resumable, replay: Replay, size: int) -> dict
     learnables = agent._learnables
     for name, learnable in learnables.items():
         state[f"{name}.steps"] = torch.tensor(learnable.steps)
-        for part in ("parameters", "means", "squares", "counts"):
-            distinct = {id(tensor): tensor for tensor in getattr(learnable, part)}  # what is one tensor is written once
-            state |= {f"{name}.{part}.{place}": tensor for place, tensor in enumerate(distinct.values())}
+        state[f"{name}.count"] = learnable.count
+        for part in ("parameters", "means", "squares"):
+            state |= {f"{name}.{part}.{place}": tensor for place, tensor in enumerate(getattr(learnable, part))}
     for name, tensors in agent._tensors().items():
         if name not in learnables:
             state |= {f"{name}.{place}": tensor for place, tensor in enumerate(tensors)}

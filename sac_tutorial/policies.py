@@ -162,6 +162,13 @@ class SquashedGaussian:
         mean, log_std = self.gaussian(parameters, observation)
         return squash(mean, log_std, torch.randn(mean.shape, generator=generator, device=mean.device))
 
+    @torch.no_grad()
+    def sample(self, parameters: Parameters, observation: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the actions that `draw` would, equation (7.11), without their log-densities: who acts needs none."""
+        mean, log_std = self.gaussian(parameters, observation)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        return (mean + log_std.exp() * noise).tanh()
+
     def median(self, parameters: Parameters, observation: Tensor) -> Tensor:
         """Return tanh μ: the median of each dimension. The likeliest action lies further out, where u = μ + 2σ² tanh u."""
         return self.gaussian(parameters, observation)[0].tanh()

@@ -158,10 +158,9 @@ class SAC:
 
     # Acting
 
-    @torch.no_grad()
     def explore(self, observation: Tensor) -> Tensor:
         """Return actions drawn from the policy for observations (R, B, *observation): float32, (R, B, dimensions)."""
-        return self._draw(observation)[0]
+        return self.policy.sample(self.actor.parameters, observation, self.generator)
 
     @torch.no_grad()
     def exploit(self, observation: Tensor) -> Tensor:

@@ -123,8 +123,8 @@ def everything(training: Training) -> dict[str, Any]:
         found["temperature"] = agent.temperature.clone()
         learnables |= {f"temperature {place}": one for place, one in enumerate(agent.temperature_learner.learnables)}
     for name, learnable in learnables.items():
-        found[f"{name} steps"] = learnable.steps
-        for part in ("parameters", "means", "squares", "counts"):
+        found[f"{name} steps"], found[f"{name} count"] = learnable.steps, learnable.count.clone()
+        for part in ("parameters", "means", "squares"):
             found |= {f"{name} {part} {place}": t.detach().clone() for place, t in enumerate(getattr(learnable, part))}
     for place, env in enumerate([envs, *getattr(envs, "envs", [])]):
         if hasattr(env.unwrapped, "generator"):
@@ -426,7 +426,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(checkpoint, "FORMAT", "0")
     save_checkpoint(tmp_path / "file", *variant(), 0)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match="was written in version 0 of the format, but this package reads version 1"):
+    with pytest.raises(ValueError, match="was written in version 0 of the format, but this package reads version 2"):
         load_checkpoint(tmp_path / "file", *variant())
 
 

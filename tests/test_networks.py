@@ -420,9 +420,7 @@ def test_what_adam_remembers_bears_its_name() -> None:
     learnable.descend(
         (learnable.parameters[0] * torch.tensor([3.0, -4.0, 0.5])).sum() + 2 * learnable.parameters[1].sum()
     )
-    for gradient, mean, square, count in zip(
-        learnable.gradients, learnable.means, learnable.squares, learnable.counts, strict=True
-    ):
+    for gradient, mean, square in zip(learnable.gradients, learnable.means, learnable.squares, strict=True):
         torch.testing.assert_close(mean, 0.1 * gradient)
         torch.testing.assert_close(square, 0.001 * gradient.square())
-        assert count == 1
+    assert learnable.count == 1

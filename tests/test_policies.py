@@ -252,6 +252,13 @@ def test_draws_and_their_log_densities_are_those_of_pytorchs_transformed_normal(
 
 
 @either
+def test_who_acts_gets_the_very_actions_of_a_draw_without_gradients(policy: SquashedGaussian) -> None:
+    parameters, seen = squashed_parameters(policy), normal(RUNS, BATCH, INPUTS)
+    action = policy.sample(parameters, seen, generator(4))
+    assert torch.equal(action, policy.draw(parameters, seen, generator(4))[0]) and not action.requires_grad
+
+
+@either
 def test_draws_are_spread_as_the_squashed_gaussian_of_the_run_and_the_state(policy: SquashedGaussian) -> None:
     parameters, count = [parameter.detach() for parameter in squashed_parameters(policy)], 4_000
     states = normal(RUNS, BATCH, INPUTS)
