@@ -1,11 +1,12 @@
 """Checks of what comes in from outside, shared by the public functions; each error says what was found and what is right.
 
-May import: torch. Inside the package, code trusts its types and does not call these.
+May import: numpy, torch. Inside the package, code trusts its types and does not call these.
 """
 
 import math
 from numbers import Integral, Real
 
+import numpy as np
 from torch import Tensor
 
 
@@ -59,9 +60,11 @@ def positive_number(name: str, value: object) -> float:
 
 def check_temperature(temperature: Tensor, *, limit: str = "", zero: bool = False) -> None:
     """Raise a ValueError unless every α is finite and > 0; `limit` names what α → 0 leads to, `zero` lets α be 0."""
-    right = ((temperature >= 0) if zero else (temperature > 0)) & (temperature < math.inf)  # NaN is wrong too
-    if not right.all():
-        place = (~right).nonzero()[0].tolist()
+    # Every update comes through here, with a handful of numbers: for these Python is faster than operations on tensors.
+    alphas = temperature.flatten().tolist()
+    right = [0 < alpha < math.inf or (zero and alpha == 0) for alpha in alphas]  # NaN is wrong too
+    if not all(right):
+        place = [int(index) for index in np.unravel_index(right.index(False), temperature.shape)]
         raise ValueError(
             f"temperature must be {'non-negative' if zero else 'positive'} and finite, "
             f"but is {temperature[tuple(place)]:g}{f' at {place}' if place else ''}."
