@@ -39,7 +39,7 @@ LESSON := $(wildcard $(foreach folder,notebooks notebooks/exercises notebooks/so
 test: $(READY)
 ifneq ($(NOTEBOOK),)
 	$(if $(LESSON),,$(error There is no notebook whose name begins with "$(NOTEBOOK)"))
-	$(RUN) -m pytest $(ARGS) $(LESSON)
+	$(RUN) -m pytest -n 0 --dist loadscope $(ARGS) $(LESSON)
 else
 	$(RUN) -m pytest -n auto --dist loadscope $(ARGS)
 endif

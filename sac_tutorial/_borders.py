@@ -60,7 +60,7 @@ def positive_number(name: str, value: object) -> float:
 
 def check_temperature(temperature: Tensor, *, limit: str = "", zero: bool = False) -> None:
     """Raise a ValueError unless every α is finite and > 0; `limit` names what α → 0 leads to, `zero` lets α be 0."""
-    # Every update comes through here, with a handful of numbers: for these Python is faster than operations on tensors.
+    # Every update of SAC comes through here, with a handful of numbers: for these Python is faster than tensors are.
     alphas = temperature.flatten().tolist()
     right = [0 < alpha < math.inf or (zero and alpha == 0) for alpha in alphas]  # NaN is wrong too
     if not all(right):

@@ -199,7 +199,7 @@ class Learnable:
     Nothing in a step couples two parameters, so that runs which share a tensor don't feel each other.
 
     Args:
-        parameters: the tensors to learn, of any shapes.
+        parameters: the tensors to learn, at least one, of any shapes, all of one type and on one device.
         learning_rate: η, a number > 0 or a `Linear` schedule over the steps from one to a number ≥ 0.
         steps: how many have been taken before, for the schedule.
 
@@ -213,7 +213,7 @@ class Learnable:
             which takes a third of the time of 64 runs.
 
     Source: Kingma and Ba (2015), algorithm 1, in the one operation with which `torch.optim.Adam(..., fused=True)` computes it;
-    what that class does around it takes as long again.
+    what that class does around it takes longer than the operation itself where networks are small.
     """
 
     def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule, *, steps: int = 0) -> None:

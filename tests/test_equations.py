@@ -445,10 +445,9 @@ def test_a_temperature_that_is_not_positive_is_refused_and_the_limit_named(
         (temperature, f"{temperature:g}"),
         (table([1.0], [temperature], [1.0]), rf"{temperature:g} at \[1, 0\]"),
         (table([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 1.0, temperature]), rf"{temperature:g} at \[2, 2\]"),
-        (
-            table([1.0, 1.0, 1.0], [1.0, temperature, -7.0], [-7.0, 1.0, -7.0]),
-            rf"{temperature:g} at \[1, 1\]",
-        ),  # the first
+        # The first of several, row by row.
+        (table([1.0, 1.0, 1.0], [1.0, temperature, -7.0], [-7.0, 1.0, -7.0]), rf"{temperature:g} at \[1, 1\]"),
+        (table([1.0, 1.0, temperature], [-7.0, 1.0, 1.0]), rf"{temperature:g} at \[0, 2\]"),
     ):
         with pytest.raises(ValueError, match=rf"^temperature must be positive and finite, but is {shown}\.{limit}"):
             SOFT[name](SQUARE, bad)
