@@ -3462,6 +3462,25 @@ def in_float32(answer):
     return lambda *arguments: answer(*arguments).float().double()
 
 
+def assert_leads_through(lesson, answers, monkeypatch, capsys, *, claims_above, exercises):
+    """Run the exercises of a lesson with these answers: each counts as solved, and every claim of the solutions holds."""
+    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    with mpl.rc_context():
+        for cell in read(ROOT / "notebooks" / "exercises" / f"{lesson}.ipynb").cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+                names |= {name: answer for name, answer in answers.items() if name in names}
+        names["plt"].close("all")
+    out = capsys.readouterr().out
+    solved = read(ROOT / "notebooks" / "solutions" / f"{lesson}.ipynb")
+    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
+    assert out.count("✓") == "".join(claims).count("✓") > claims_above
+    assert "waits" not in out
+    assert out.count("100%") == exercises
+
+
 def test_right_answers_of_another_make_take_a_learner_through_notebook_06(monkeypatch, capsys):
     """The cells below the checks must forgive whatever the checks do: here rounding, stopping early, and other formulas."""
     answers = {
@@ -3473,21 +3492,7 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_06(monkey
         "my_floored_policy": in_float32(by_halving),
         "my_hottest_policy": in_float32(swept_for_entropy),
     }
-    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
-    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
-    names = {}
-    with mpl.rc_context():
-        for cell in read(ROOT / "notebooks" / "exercises" / "06_soft_policy_iteration.ipynb").cells:
-            if cell.cell_type == "code":
-                exec(cell.source, names)
-                names |= {name: answer for name, answer in answers.items() if name in names}
-        names["plt"].close("all")
-    out = capsys.readouterr().out
-    solved = read(ROOT / "notebooks" / "solutions" / "06_soft_policy_iteration.ipynb")
-    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
-    assert out.count("✓") == "".join(claims).count("✓") > 20
-    assert "waits" not in out
-    assert out.count("100%") == 7
+    assert_leads_through("06_soft_policy_iteration", answers, monkeypatch, capsys, claims_above=20, exercises=7)
 
 
 def test_right_answers_of_another_make_take_a_learner_through_notebook_05(monkeypatch, capsys):
@@ -3499,21 +3504,7 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_05(monkey
         "my_pathwise_objective": in_one_dimension_after_the_other,
         "my_td3_target": in_float32(lesson_05._td3_target),
     }
-    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
-    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
-    names = {}
-    with mpl.rc_context():
-        for cell in read(ROOT / "notebooks" / "exercises" / "05_actor_critic.ipynb").cells:
-            if cell.cell_type == "code":
-                exec(cell.source, names)
-                names |= {name: answer for name, answer in answers.items() if name in names}
-        names["plt"].close("all")
-    out = capsys.readouterr().out
-    solved = read(ROOT / "notebooks" / "solutions" / "05_actor_critic.ipynb")
-    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
-    assert out.count("✓") == "".join(claims).count("✓") > 20
-    assert "waits" not in out
-    assert out.count("100%") == 6
+    assert_leads_through("05_actor_critic", answers, monkeypatch, capsys, claims_above=20, exercises=6)
 
 
 def test_right_answers_of_another_make_take_a_learner_through_notebook_07(monkeypatch, capsys):
@@ -3526,21 +3517,7 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_07(monkey
         "my_discrete_value": in_float32(by_categorical_of_logits),
         "my_value_loss": in_float32(detached_part_by_part),
     }
-    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
-    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
-    names = {}
-    with mpl.rc_context():
-        for cell in read(ROOT / "notebooks" / "exercises" / "07_soft_actor_critic.ipynb").cells:
-            if cell.cell_type == "code":
-                exec(cell.source, names)
-                names |= {name: answer for name, answer in answers.items() if name in names}
-        names["plt"].close("all")
-    out = capsys.readouterr().out
-    solved = read(ROOT / "notebooks" / "solutions" / "07_soft_actor_critic.ipynb")
-    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
-    assert out.count("✓") == "".join(claims).count("✓") > 20
-    assert "waits" not in out
-    assert out.count("100%") == 7
+    assert_leads_through("07_soft_actor_critic", answers, monkeypatch, capsys, claims_above=20, exercises=7)
 
 
 def test_right_answers_of_another_make_take_a_learner_through_notebook_08(monkeypatch, capsys):
@@ -3560,21 +3537,7 @@ def test_right_answers_of_another_make_take_a_learner_through_notebook_08(monkey
         "my_actor_loss": in_float32(mean_of_each_term),
         "my_update": one_update_otherwise,
     }
-    monkeypatch.chdir(ROOT / "notebooks" / "exercises")
-    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
-    names = {}
-    with mpl.rc_context():
-        for cell in read(ROOT / "notebooks" / "exercises" / "08_automatic_temperature.ipynb").cells:
-            if cell.cell_type == "code":
-                exec(cell.source, names)
-                names |= {name: answer for name, answer in answers.items() if name in names}
-        names["plt"].close("all")
-    out = capsys.readouterr().out
-    solved = read(ROOT / "notebooks" / "solutions" / "08_automatic_temperature.ipynb")
-    claims = [cell.outputs[0].text for cell in solved.cells if cell.cell_type == "code" and "✓" in str(cell.outputs)]
-    assert out.count("✓") == "".join(claims).count("✓") > 40
-    assert "waits" not in out
-    assert out.count("100%") == 8
+    assert_leads_through("08_automatic_temperature", answers, monkeypatch, capsys, claims_above=40, exercises=8)
 
 
 def test_the_gradient_of_the_temperature_s_loss_is_the_one_of_finite_differences():
