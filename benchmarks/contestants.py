@@ -21,9 +21,9 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from benchmarks.timing import in_turns, stopwatch
-from sac_tutorial.networks import Learnable
-from sac_tutorial.replay import Replay
-from sac_tutorial.training import Agent, train
+from sac_tutorial.deep.networks import TrainState
+from sac_tutorial.deep.off_policy import Agent, train
+from sac_tutorial.deep.replay_buffer import ReplayBuffer
 
 PEERS = {"Stable-Baselines3": "stable_baselines3", "SBX": "sbx"}
 CORES = 2
@@ -56,7 +56,7 @@ class Task:
         ours: makes this package's contestant of so many runs on a device.
         peer: makes a peer's, by its name and a seed.
         parameters: that one run learns.
-        warmup: steps without updates.
+        learning_starts: steps without updates.
         unmeasured: steps with updates, before the first round.
         steps: of each round, by the number of runs.
     """
@@ -64,7 +64,7 @@ class Task:
     ours: Callable[[int, str], Contestant]
     peer: Callable[[str, int], Contestant]
     parameters: int
-    warmup: int
+    learning_starts: int
     unmeasured: int
     steps: Mapping[int, int]
 
@@ -72,7 +72,7 @@ class Task:
         """Go past the warm-up; raise unless the contestant learns as much as all others, and once from every step."""
         if contestant.parameters != self.parameters:
             raise AssertionError(f"{name} learns {contestant.parameters} parameters instead of {self.parameters}.")
-        contestant.train(self.warmup + 20)
+        contestant.train(self.learning_starts + 20)
         before = contestant.updates
         contestant.train(100)
         if contestant.updates - before != 100:
@@ -192,17 +192,17 @@ class Runs:
         self,
         envs: VectorEnv,
         agent: Agent,
-        learnables: Sequence[Learnable],
+        learnables: Sequence[TrainState],
         *,
         capacity: int,
-        warmup: int,
+        learning_starts: int,
         batch_size: int,
     ) -> None:
         self.agent, self.learnables = agent, learnables
-        self.replay = Replay(envs, capacity, device=agent.device)
+        self.replay = ReplayBuffer(envs, capacity, device=agent.device)
         learnt = [parameter for learnable in learnables for parameter in learnable.parameters]
         self.parameters = sum(parameter.numel() for parameter in learnt) // agent.runs
-        self._steps = train(envs, agent, self.replay, steps=10**9, warmup=warmup, batch_size=batch_size, progress=False)
+        self._steps = train(envs, agent, self.replay, steps=10**9, learning_starts=learning_starts, batch_size=batch_size, progress=False)
 
     @property
     def updates(self) -> int:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.contestants import CORES, PEERS, Ours, Peer, Runs, Task, Theirs, algorithm, compare, parameters_of
-from sac_tutorial.dqn import DQN, DQNSettings
+from sac_tutorial.agents.dqn import DQN, DQNSettings
+from sac_tutorial.deep.networks import MLP
 from sac_tutorial.equations import huber_loss
-from sac_tutorial.networks import MLP
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.worlds.vector_env import make_envs
 
 ENVIRONMENT, HIDDEN = "CartPole-v1", (64, 64)
 DISCOUNT, LEARNING_RATE, EPSILON = 0.99, 1e-3, 0.05
@@ -25,7 +25,7 @@ def runs(number: int, device: str = "cpu") -> Runs:
     envs = make_envs(ENVIRONMENT, number)
     settings = DQNSettings(discount=DISCOUNT, learning_rate=LEARNING_RATE, epsilon=EPSILON, target_period=TARGET_PERIOD)
     agent = DQN(envs, settings, network=MLP(4, HIDDEN, 2), loss=huber_loss, device=device)
-    return Runs(envs, agent, [agent.online], capacity=CAPACITY, warmup=WARMUP, batch_size=BATCH)
+    return Runs(envs, agent, [agent.online], capacity=CAPACITY, learning_starts=WARMUP, batch_size=BATCH)
 
 
 def peer(name: str, seed: int) -> Peer:
@@ -54,7 +54,7 @@ TASK = Task(
     ours=runs,
     peer=peer,
     parameters=parameters_of(4, *HIDDEN, 2),
-    warmup=WARMUP,
+    learning_starts=WARMUP,
     unmeasured=300,
     steps={1: 1_000, 8: 1_000, 32: 400, 64: 200},
 )

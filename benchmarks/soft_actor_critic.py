@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.contestants import CORES, PEERS, Ours, Peer, Runs, Task, Theirs, algorithm, compare, parameters_of
 from benchmarks.timing import interleaved
-from sac_tutorial.replay import Batch
-from sac_tutorial.sac import SAC, SACSettings
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.agents.sac import SAC, SACSettings
+from sac_tutorial.deep.replay_buffer import Batch
+from sac_tutorial.worlds.vector_env import make_envs
 
 DISCOUNT, LEARNING_RATE, POLYAK, TEMPERATURE = 0.99, 1e-3, 0.005, 0.2
 CAPACITY = 20_000
@@ -54,7 +54,7 @@ class Size:
             ours=partial(runs, self),
             peer=partial(peer, self),
             parameters=parameters_of(*self.actor) + 2 * parameters_of(*self.critic),
-            warmup=self.batch,
+            learning_starts=self.batch,
             unmeasured=unmeasured,
             steps=steps,
         )
@@ -74,7 +74,7 @@ def runs(size: Size, number: int, device: str = "cpu") -> Runs:
     envs = make_envs(size.environment, number)
     agent = SAC(envs, settings(size), device=device)
     learnables = [agent.actor, agent.critic]
-    return Runs(envs, agent, learnables, capacity=CAPACITY, warmup=size.batch, batch_size=size.batch)
+    return Runs(envs, agent, learnables, capacity=CAPACITY, learning_starts=size.batch, batch_size=size.batch)
 
 
 def settings(size: Size) -> SACSettings:
@@ -84,7 +84,7 @@ def settings(size: Size) -> SACSettings:
         temperature=TEMPERATURE,
         actor_learning_rate=LEARNING_RATE,
         critic_learning_rate=LEARNING_RATE,
-        polyak=POLYAK,
+        tau=POLYAK,
         hidden=size.hidden,
     )
 

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from benchmarks.timing import interleaved
 from benchmarks.value_iteration import ACTIONS, OUTCOMES, STATES, random_model, sweep
-from sac_tutorial.dynamic_programming import expected_target, soft_optimal_q, soft_value_iteration
 from sac_tutorial.equations import soft_value
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.exact.dynamic_programming import expected_target, soft_optimal_q, soft_value_iteration
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 CROSSING = Path(__file__).resolve().parent.parent / "data" / "crossing.json"
 TEMPERATURE, TEMPERATURES = 0.1, 64

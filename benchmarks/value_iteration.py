@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import interleaved
-from sac_tutorial.dynamic_programming import expected_target
 from sac_tutorial.equations import greedy_value
-from sac_tutorial.garnet import garnet
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.exact.dynamic_programming import expected_target
+from sac_tutorial.worlds.garnet import garnet
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 STATES, ACTIONS, OUTCOMES, DISCOUNT = 100_000, 4, 3, 0.95
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss as huber
 from torch.nn.functional import softplus
 
-from sac_tutorial._borders import check_temperature
+from sac_tutorial.validation import check_temperature
 
 
 def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: float | Tensor) -> Tensor:

@@ -22,8 +22,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sac_tutorial._borders import positive_number
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.validation import positive_number
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.5, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))

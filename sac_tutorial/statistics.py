@@ -7,7 +7,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from sac_tutorial._borders import number_in, positive_integer
+from sac_tutorial.validation import number_in, positive_integer
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, linprog
 
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 # The same examples everywhere, and none made smaller: a seed has no smaller neighbour that fails for the same reason.
 FAST = settings(max_examples=40, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))

@@ -13,19 +13,19 @@ import safetensors.torch
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from oracles import random_mdp
 from torch import Tensor, nn
 
-from sac_tutorial.actor_critic import ActorCritic, ActorCriticSettings
-from sac_tutorial.dynamic_programming import optimal_q
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP, ConvNet, Learnable
-from sac_tutorial.on_policy import Piece, Progress, train_on_policy
-from sac_tutorial.policies import Categorical, Gaussian, Policy
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import EnvironmentFailed, evaluate
-from sac_tutorial.vector_env import make_envs
-from sac_tutorial.visitation import expected_return
+from sac_tutorial.agents.actor_critic import ActorCritic, ActorCriticSettings
+from sac_tutorial.deep.networks import MLP, ConvNet, TrainState
+from sac_tutorial.deep.off_policy import EnvironmentFailed, evaluate
+from sac_tutorial.deep.on_policy import Progress, Rollout, train_on_policy
+from sac_tutorial.deep.policies import Categorical, Gaussian, Policy
+from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.exact.dynamic_programming import optimal_q
+from sac_tutorial.exact.visitation import expected_return
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import make_envs
+from tests.oracles import random_mdp
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, PLAYERS, STEPS, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 2, 3, 5, 4, 6, 7, 8
@@ -62,14 +62,14 @@ def agent(name: str = "categorical", *, seed: int = 0, double: bool = True, **se
         spaces(action=action), RUNS, chosen, policy=policy, critic=MLP(INPUTS, (HIDDEN + 3,), 1), seed=seed
     )
     if double:
-        made.actor = Learnable([parameter.double() for parameter in made.actor.parameters], chosen.learning_rate)
-        made.critic = Learnable(
+        made.actor = TrainState([parameter.double() for parameter in made.actor.parameters], chosen.learning_rate)
+        made.critic = TrainState(
             [parameter.double() for parameter in made.critic.parameters], chosen.critic_learning_rate
         )
     return made
 
 
-def piece(name: str = "categorical", seed: int = 0, whole: bool = False, kind: torch.dtype = torch.float64) -> Piece:
+def piece(name: str = "categorical", seed: int = 0, whole: bool = False, kind: torch.dtype = torch.float64) -> Rollout:
     """Random steps; about a fifth end an episode and a fifth cut one off. Of whole episodes, what follows doesn't count."""
     draw, shape = generator(seed), (RUNS, STEPS, PLAYERS)
 
@@ -83,7 +83,7 @@ def piece(name: str = "categorical", seed: int = 0, whole: bool = False, kind: t
         ended[:, -1] = True
         taken = torch.cat([taken[:, :1], ~ended.cummax(1).values[:, :-1]], 1)
     integers = torch.randint(ACTIONS, shape, generator=draw)
-    return Piece(
+    return Rollout(
         observation=normal(INPUTS),
         action=integers if name == "categorical" else normal(DIMENSIONS),
         reward=normal(),
@@ -105,7 +105,7 @@ def plain(parameters: list[Tensor], run: int, seen: Tensor) -> Tensor:
 
 
 def plain_losses(
-    made: ActorCritic, one: Piece, run: int, actor: list[Tensor], critic: list[Tensor]
+    made: ActorCritic, one: Rollout, run: int, actor: list[Tensor], critic: list[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The losses of actor and critic, one step after the other, over the steps that count."""
     settings, actors, critics = made.settings, [], []
@@ -363,7 +363,7 @@ class Recorder(ActorCritic):
 
     def __init__(self, piece: int | None, runs: int = RUNS, interrupt: int = 0) -> None:
         super().__init__(make_envs(lambda: Scripted(0), RUNS * PLAYERS), runs, ActorCriticSettings(piece=piece))
-        self.pieces, self.seen, self.interrupt = list[Piece](), list[Tensor](), interrupt
+        self.pieces, self.seen, self.interrupt = list[Rollout](), list[Tensor](), interrupt
 
     def explore(self, observation: Tensor) -> Tensor:
         self.seen.append(observation)
@@ -374,7 +374,7 @@ class Recorder(ActorCritic):
     def exploit(self, observation: Tensor) -> Tensor:
         raise AssertionError(f"training explores, but exploited {observation}")
 
-    def update(self, piece: Piece) -> Tensor:
+    def update(self, piece: Rollout) -> Tensor:
         self.pieces.append(piece)
         return torch.zeros(self.runs)
 
@@ -566,7 +566,7 @@ def test_vectors_are_clipped_on_their_way_and_learnt_from_as_they_were_drawn() -
 def test_observations_of_whole_numbers_are_learnt_from_as_real_ones() -> None:
     envs = make_envs("FrozenLake-v1", 4)
     made = ActorCritic(envs, 2)
-    pieces = list[Piece]()
+    pieces = list[Rollout]()
     update = made.update
     made.update = lambda one: (pieces.append(one), update(one))[1]  # type: ignore[method-assign, func-returns-value]
     assert [step.updates for step in train_on_policy(envs, made, updates=2, progress=False)] == [1, 2]
@@ -688,7 +688,7 @@ def test_settings_at_the_edge_are_allowed() -> None:
 def test_the_default_policy_is_that_of_the_action_space() -> None:
     made = ActorCritic(spaces(), RUNS)
     assert made.policy == Categorical(MLP(INPUTS, (64, 64), ACTIONS)) and made.settings == ActorCriticSettings()
-    assert made.critic_network == MLP(INPUTS, (64, 64), 1) and (made.runs, made.players) == (RUNS, PLAYERS)
+    assert made.critic_network == MLP(INPUTS, (64, 64), 1) and (made.runs, made.envs_per_run) == (RUNS, PLAYERS)
     made = ActorCritic(spaces(action=VECTORS), RUNS)
     assert made.policy == Gaussian(MLP(INPUTS, (64, 64), DIMENSIONS), first_log_std=-0.5)
     pictures = Categorical(ConvNet((2, 5, 6), ((4, 3, 1),), (), ACTIONS))

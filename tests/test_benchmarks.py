@@ -20,10 +20,10 @@ from benchmarks import (
 )
 from benchmarks.contestants import PEERS, Ours, Task, Theirs
 from benchmarks.timing import in_turns, interleaved
-from sac_tutorial.dynamic_programming import optimal_q
-from sac_tutorial.dynamic_programming import soft_value_iteration as soft_value_iteration_of
 from sac_tutorial.equations import soft_value
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.exact.dynamic_programming import optimal_q
+from sac_tutorial.exact.dynamic_programming import soft_value_iteration as soft_value_iteration_of
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 
 def test_contestants_take_turns_and_the_first_round_is_not_measured() -> None:
@@ -108,7 +108,7 @@ def test_every_contestant_has_the_same_networks_and_learns_once_from_every_step(
         pytest.skip(f"{' and '.join(absent)} is not installed")
     contestant = TASKS[task].peer(name, 0) if name in PEERS else TASKS[task].ours(2, "cpu")
     assert contestant.parameters == TASKS[task].parameters == PARAMETERS[task]
-    contestant.train(TASKS[task].warmup)
+    contestant.train(TASKS[task].learning_starts)
     assert contestant.updates == 0
     contestant.train(30)
     assert contestant.updates == 30
@@ -120,7 +120,7 @@ def test_soft_actor_critic_has_the_same_numbers_everywhere(name: str) -> None:
         pytest.skip(f"{name} is not installed")
     theirs = soft_actor_critic.peer(soft_actor_critic.COURSE, name, seed=0).model
     ours = soft_actor_critic.settings(soft_actor_critic.COURSE)
-    assert (theirs.gamma, theirs.tau, theirs.learning_rate) == (ours.discount, ours.polyak, ours.actor_learning_rate)
+    assert (theirs.gamma, theirs.tau, theirs.learning_rate) == (ours.discount, ours.tau, ours.actor_learning_rate)
     assert theirs.batch_size == soft_actor_critic.COURSE.batch
     assert (theirs.ent_coef_init if name == "SBX" else theirs.ent_coef) == ours.temperature
     assert ours.actor_learning_rate == ours.critic_learning_rate and ours.critics == 2
@@ -161,7 +161,7 @@ def task_of_idlers(parameters: int) -> Task:
         ours=lambda *_: Idle(parameters, updates_a_step=1),
         peer=idle,
         parameters=parameters,
-        warmup=3,
+        learning_starts=3,
         unmeasured=5,
         steps={1: 7, 4: 2},
     )

@@ -24,32 +24,32 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from sac_tutorial.environment import FiniteMDPEnv
 from torch import Tensor
 
-from sac_tutorial import checkpoint, saving
-from sac_tutorial.actor_critic import ActorCritic
-from sac_tutorial.checkpoint import load_checkpoint, save_checkpoint
-from sac_tutorial.ddpg import DDPG, TD3, DDPGSettings
-from sac_tutorial.discrete_sac import DiscreteSAC
-from sac_tutorial.dqn import DQN, DQNSettings
-from sac_tutorial.environment import FiniteMDPEnv
+from sac_tutorial.agents.actor_critic import ActorCritic
+from sac_tutorial.agents.ddpg import DDPG, TD3, DDPGSettings
+from sac_tutorial.agents.discrete_sac import DiscreteSAC
+from sac_tutorial.agents.dqn import DQN, DQNSettings
+from sac_tutorial.agents.sac import SAC, SACSettings, ValueSAC
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.off_policy import Step, train
+from sac_tutorial.deep.replay_buffer import ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.deep.temperature import LearnedTemperature
 from sac_tutorial.equations import double_value, huber_loss, soft_value
-from sac_tutorial.line_problem import LineProblem, LineVectorEnv
-from sac_tutorial.networks import MLP
-from sac_tutorial.replay import Replay
-from sac_tutorial.sac import SAC, SACSettings, ValueSAC
-from sac_tutorial.saving import load_tensors, save_tensors
-from sac_tutorial.schedule import Linear
-from sac_tutorial.temperature import LearnedTemperature
-from sac_tutorial.training import Step, train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.files import checkpoint, saving
+from sac_tutorial.files.checkpoint import load_checkpoint, save_checkpoint
+from sac_tutorial.files.saving import load_tensors, save_tensors
+from sac_tutorial.worlds.line_problem import LineProblem, LineVectorEnv
+from sac_tutorial.worlds.vector_env import make_envs
 from tests.oracles import random_mdp
 
 RUNS, BEFORE, AFTER, WARMUP, BATCH = 3, 45, 30, 12, 5
 MDP = random_mdp(7, 6, 4, 3, 0.9)
 PROBLEM = LineProblem(lambda x, a: -((a - 0.3 * x) ** 2), move=lambda x, a: 0.5 * x + a)
 LEARNED = LearnedTemperature(-0.5, learning_rate=Linear(0.05, 0.0, updates=40))
-Training = tuple[VectorEnv, Any, Replay]
+Training = tuple[VectorEnv, Any, ReplayBuffer]
 
 
 def line() -> VectorEnv:
@@ -68,12 +68,12 @@ def dqn(envs: VectorEnv, seed: int) -> DQN:
 
 
 def double_dqn(envs: VectorEnv, seed: int) -> DQN:
-    return DQN(envs, DQNSettings(target_period=None, polyak=0.1), next_value=double_value, seed=seed)
+    return DQN(envs, DQNSettings(target_period=None, tau=0.1), next_value=double_value, seed=seed)
 
 
 def sac(envs: VectorEnv, seed: int) -> SAC:
     temperatures = [LEARNED, 0.3, LearnedTemperature(in_log=False, learning_rate=0.01)]
-    return SAC(envs, SACSettings(temperature=temperatures, hidden=(8,), polyak=0.1), seed=seed)
+    return SAC(envs, SACSettings(temperature=temperatures, hidden=(8,), tau=0.1), seed=seed)
 
 
 TRAININGS: dict[str, tuple[Callable[[], VectorEnv], Callable[[VectorEnv, int], Any]]] = {
@@ -103,11 +103,11 @@ TRAININGS: dict[str, tuple[Callable[[], VectorEnv], Callable[[VectorEnv, int], A
 def made(name: str, seed: int = 0, capacity: int = 25) -> Training:
     make, agent = TRAININGS[name]
     envs = make()
-    return envs, agent(envs, seed), Replay(envs, capacity)
+    return envs, agent(envs, seed), ReplayBuffer(envs, capacity)
 
 
 def steps_of(training: Training, **options: Any) -> Iterator[Step]:
-    return train(*training, **{"warmup": WARMUP, "batch_size": BATCH, "progress": False} | options)
+    return train(*training, **{"learning_starts": WARMUP, "batch_size": BATCH, "progress": False} | options)
 
 
 def everything(training: Training) -> dict[str, Any]:
@@ -210,14 +210,14 @@ def test_an_episode_in_progress_begins_anew(tmp_path: Path) -> None:
 
 def test_options_come_with_it_and_must_be_the_same(tmp_path: Path) -> None:
     training, path = made("SAC on a line"), tmp_path / "file"
-    save_checkpoint(path, *training, 0, options={"batch_size": 5, "warmup": 12})
-    assert load_checkpoint(path, *training, options={"warmup": 12, "batch_size": 5}) == 0
+    save_checkpoint(path, *training, 0, options={"batch_size": 5, "learning_starts": 12})
+    assert load_checkpoint(path, *training, options={"learning_starts": 12, "batch_size": 5}) == 0
     with pytest.raises(ValueError, match=r"its options.batch_size is 5, but here it is 6"):
-        load_checkpoint(path, *training, options={"warmup": 12, "batch_size": 6})
-    with pytest.raises(ValueError, match=r"its options.warmup is 12, but here it is not given"):
+        load_checkpoint(path, *training, options={"learning_starts": 12, "batch_size": 6})
+    with pytest.raises(ValueError, match=r"its options.learning_starts is 12, but here it is not given"):
         load_checkpoint(path, *training, options={"batch_size": 5})
     with pytest.raises(ValueError, match=r"its options.seed is not given, but here it is 1"):
-        load_checkpoint(path, *training, options={"batch_size": 5, "warmup": 12, "seed": 1})
+        load_checkpoint(path, *training, options={"batch_size": 5, "learning_starts": 12, "seed": 1})
 
 
 # Counting on
@@ -266,7 +266,7 @@ def variant(**changes: Any) -> Training:
     usual = {"temperature": 0.2, "hidden": (8,)}
     kind, given = changes.get("kind", SAC), ("temperature", "hidden", "discount", "critics")
     settings = SACSettings(**usual | {name: changes[name] for name in given if name in changes})
-    return envs, kind(envs, settings), Replay(envs, changes.get("capacity", 25))
+    return envs, kind(envs, settings), ReplayBuffer(envs, changes.get("capacity", 25))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_all_differences_are_named_at_once(tmp_path: Path) -> None:
 
 def on(make: Callable[[], VectorEnv], **options: Any) -> Training:
     envs = make()
-    return envs, DQN(envs, **options), Replay(envs, 25)
+    return envs, DQN(envs, **options), ReplayBuffer(envs, 25)
 
 
 CHANGED_FEATURES = torch.eye(6)
@@ -565,7 +565,7 @@ def to_be_killed() -> Training:
     features = torch.rand(MDP.states, WIDTH, generator=torch.Generator().manual_seed(0))
     envs = make_envs(MDP, RUNS, features=features, time_limit=5)
     settings = SACSettings(temperature=LearnedTemperature(), hidden=(4,))
-    return envs, DiscreteSAC(envs, settings), Replay(envs, 200)
+    return envs, DiscreteSAC(envs, settings), ReplayBuffer(envs, 200)
 
 
 def train_until_killed(path: Path) -> None:
@@ -673,7 +673,7 @@ def press() -> None:
 def pressed(presses: dict[int, int], how: Callable[[], None] = press) -> Training:
     first = [presses, *[{}] * (RUNS - 1)]
     envs = make_envs(lambda: Pressed(first.pop(0) if first else {}, how), RUNS)
-    return envs, SAC(envs, SACSettings(temperature=LEARNED, hidden=(8,))), Replay(envs, 25)
+    return envs, SAC(envs, SACSettings(temperature=LEARNED, hidden=(8,))), ReplayBuffer(envs, 25)
 
 
 def test_ctrl_c_waits_until_the_step_is_taken_and_seen() -> None:
@@ -780,7 +780,7 @@ def test_an_interrupt_while_the_file_is_written_leaves_the_old_one(
 def test_environments_that_were_made_by_hand_are_known_too(tmp_path: Path) -> None:
     def by_hand() -> Training:
         envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * 2, autoreset_mode=AutoresetMode.DISABLED)
-        return envs, DQN(envs), Replay(envs, 25)
+        return envs, DQN(envs), ReplayBuffer(envs, 25)
 
     save_checkpoint(tmp_path / "file", *by_hand(), 1)
     assert load_checkpoint(tmp_path / "file", *by_hand()) == 1

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sac_tutorial.dynamic_programming import optimal_q
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.exact.dynamic_programming import optimal_q
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 DATA = Path(__file__).parents[1] / "data"
 LEFT, DOWN, RIGHT, UP = range(4)

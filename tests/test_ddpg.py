@@ -15,13 +15,13 @@ from gymnasium.vector import VectorEnv
 from scipy.stats import kstest
 from torch import Tensor, nn
 
-from sac_tutorial.actor_critic import ActorCritic
-from sac_tutorial.ddpg import DDPG, TD3, DDPGSettings
-from sac_tutorial.networks import MLP, Learnable
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import evaluate, train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.agents.actor_critic import ActorCritic
+from sac_tutorial.agents.ddpg import DDPG, TD3, DDPGSettings
+from sac_tutorial.deep.networks import MLP, TrainState
+from sac_tutorial.deep.off_policy import evaluate, train
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.worlds.vector_env import make_envs
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, BATCH, INPUTS, HIDDEN, DIMENSIONS = 3, 5, 4, 7, 6
@@ -63,7 +63,7 @@ def agent(seed: int = 0, double: bool = True, **changed: Any) -> DDPG:
         "discount": DISCOUNT,
         "actor_learning_rate": ACTOR_RATE,
         "critic_learning_rate": CRITIC_RATE,
-        "polyak": POLYAK,
+        "tau": POLYAK,
         "hidden": (HIDDEN,),
     }
     made = DDPG(spaces(), DDPGSettings(**usual | changed), seed=seed)
@@ -71,7 +71,7 @@ def agent(seed: int = 0, double: bool = True, **changed: Any) -> DDPG:
     for name in ("actor", "critic"):
         learnable = getattr(made, name)
         setattr(
-            made, name, Learnable([parameter.to(kind) for parameter in learnable.parameters], learnable.learning_rate)
+            made, name, TrainState([parameter.to(kind) for parameter in learnable.parameters], learnable.learning_rate)
         )
     other = generator(100 + seed)
     made.target_actor = [tensor.to(kind) for tensor in made.actor_network.initial((RUNS,), other)]
@@ -368,9 +368,9 @@ def test_a_seed_repeats_parameters_and_noise() -> None:
         ({"critic_learning_rate": -1e-3}, ValueError, "^critic_learning_rate must be positive"),
         ({"hidden": 64}, TypeError, "hidden must be several widths"),
         ({"critic_learning_rate": Linear(0.1, -0.1, updates=9)}, ValueError, "learning_rate must lie in"),
-        ({"polyak": 0.0}, ValueError, "polyak must be positive"),
-        ({"polyak": 1.5}, ValueError, r"polyak must lie in \[0, 1\]"),
-        ({"polyak": None}, TypeError, "polyak must be a number"),
+        ({"tau": 0.0}, ValueError, "tau must be positive"),
+        ({"tau": 1.5}, ValueError, r"tau must lie in \[0, 1\]"),
+        ({"tau": None}, TypeError, "tau must be a number"),
         ({"exploration_noise": -0.1}, ValueError, "exploration_noise must lie in"),
         ({"exploration_noise": math.inf}, ValueError, "exploration_noise must lie in"),
         ({"target_noise": -0.1}, ValueError, "target_noise must lie in"),
@@ -391,7 +391,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 
 def test_settings_at_the_edge_are_allowed() -> None:
-    made = DDPG(spaces(), DDPGSettings(discount=0, polyak=1, exploration_noise=0, hidden=()))
+    made = DDPG(spaces(), DDPGSettings(discount=0, tau=1, exploration_noise=0, hidden=()))
     made.update(batch(kind=torch.float32))
     assert same(made.target_actor, made.actor.parameters) and same(made.target_critic, made.critic.parameters)
 
@@ -508,8 +508,8 @@ def test_the_same_seeds_give_the_same_training_and_no_run_feels_another(settings
             with torch.no_grad():
                 for parameter in (*made.actor.parameters, *made.target_actor):
                     parameter[0] *= -2
-        replay = Replay(envs, 50)
-        for _ in train(envs, made, replay, steps=40, warmup=10, batch_size=6, seed=environments, progress=False):
+        replay = ReplayBuffer(envs, 50)
+        for _ in train(envs, made, replay, steps=40, learning_starts=10, batch_size=6, seed=environments, progress=False):
             pass
         assert replay.stored().action.abs().max() <= 1
         twins = [parameter.transpose(0, 1) for parameter in (*made.critic.parameters, *made.target_critic)]
@@ -553,7 +553,7 @@ def distance(settings: DDPGSettings, runs: int, seed: int, steps: int = 400) -> 
     """How far each run's actions are from the best ones, at most, in [−1, 1]."""
     envs = make_envs(Aim, runs)
     made = DDPG(envs, settings, seed=seed)
-    for _ in train(envs, made, Replay(envs, 1_000), steps=steps, warmup=50, batch_size=32, seed=seed, progress=False):
+    for _ in train(envs, made, ReplayBuffer(envs, 1_000), steps=steps, learning_starts=50, batch_size=32, seed=seed, progress=False):
         pass
     best = torch.tensor([[first, (second + 4) / 4.5 - 1] for first, second in WANTED.values()])
     found = made.exploit(torch.eye(3).expand(runs, -1, -1))
@@ -568,7 +568,7 @@ QUICK = {
     "actor_learning_rate": Linear(1e-2, 1e-3, updates=350),
     "critic_learning_rate": 1e-2,
     "exploration_noise": 0.5,
-    "polyak": 0.05,
+    "tau": 0.05,
 }
 
 

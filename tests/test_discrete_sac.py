@@ -12,23 +12,23 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import VectorEnv
-from oracles import plain_soft_policy_value
 from scipy.stats import chisquare
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from sac_tutorial.discrete_sac import DiscreteSAC
-from sac_tutorial.dqn import DQN
-from sac_tutorial.dynamic_programming import soft_optimal_q
+from sac_tutorial.agents.discrete_sac import DiscreteSAC
+from sac_tutorial.agents.dqn import DQN
+from sac_tutorial.agents.sac import SACSettings
+from sac_tutorial.deep.networks import MLP, ConvNet, TrainState
+from sac_tutorial.deep.off_policy import EnvironmentFailed, evaluate, train
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
 from sac_tutorial.equations import boltzmann_policy, sampled_soft_value
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP, ConvNet, Learnable
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.sac import SACSettings
-from sac_tutorial.saving import load_tensors, save_tensors
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import EnvironmentFailed, evaluate, train
-from sac_tutorial.vector_env import FiniteMDPVectorEnv, make_envs
+from sac_tutorial.exact.dynamic_programming import soft_optimal_q
+from sac_tutorial.files.saving import load_tensors, save_tensors
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import FiniteMDPVectorEnv, make_envs
+from tests.oracles import plain_soft_policy_value
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, BATCH, INPUTS, HIDDEN, ACTIONS = 3, 5, 4, 7, 6
@@ -72,14 +72,14 @@ def agent(seed: int = 0, *, double: bool = True, inputs: int = INPUTS, **changed
         "temperature": TEMPERATURES,
         "actor_learning_rate": ACTOR_RATE,
         "critic_learning_rate": CRITIC_RATE,
-        "polyak": POLYAK,
+        "tau": POLYAK,
         "hidden": (HIDDEN,),
     }
     made = DiscreteSAC(spaces(observation=(inputs,)), SACSettings(**usual | changed), seed=seed)
     if double:
         for name in ("actor", "critic"):
             side = getattr(made, name)
-            setattr(made, name, Learnable([parameter.double() for parameter in side.parameters], side.learning_rate))
+            setattr(made, name, TrainState([parameter.double() for parameter in side.parameters], side.learning_rate))
         other = generator(99)
         made.target_critic = [
             torch.randn(tensor.shape, generator=other, dtype=torch.float64) / 2 for tensor in made.target_critic
@@ -378,10 +378,10 @@ def test_without_temperature_nothing_of_the_entropy_enters() -> None:
 def test_an_actors_step_leaves_the_critics_bitwise_as_they_are_and_theirs_the_actor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made, stepped, descend = agent(double=False), list[str](), Learnable.descend
+    made, stepped, descend = agent(double=False), list[str](), TrainState.descend
     sides = {"critic": made.critic, "actor": made.actor}
 
-    def watched(self: Learnable, loss: Tensor) -> None:
+    def watched(self: TrainState, loss: Tensor) -> None:
         name = next(name for name, side in sides.items() if side is self)
         before = {other: copies(side.parameters) for other, side in sides.items()} | {
             "delayed": copies(made.target_critic)
@@ -393,14 +393,14 @@ def test_an_actors_step_leaves_the_critics_bitwise_as_they_are_and_theirs_the_ac
             assert all_differ(before[other], tensors) if other == name else same(before[other], tensors)
         stepped.append(name)
 
-    monkeypatch.setattr(Learnable, "descend", watched)
+    monkeypatch.setattr(TrainState, "descend", watched)
     made.update(batch(kind=torch.float32))
     assert stepped == ["critic", "actor"]
     assert not any(p.grad is not None for side in sides.values() for p in side.parameters)
 
 
 def test_the_delayed_critics_move_by_polyaks_rate_alone_and_get_no_gradient() -> None:
-    made = agent(double=False, polyak=0.125)
+    made = agent(double=False, tau=0.125)
     for number in range(3):
         before = copies(made.target_critic)
         made.update(batch(number, torch.float32))
@@ -640,8 +640,8 @@ def test_the_same_seeds_give_the_same_training_and_no_run_feels_another() -> Non
             with torch.no_grad():
                 for parameter in made.actor.parameters:
                     parameter[0] *= -2
-        replay = Replay(envs, 50)
-        for _ in train(envs, made, replay, steps=40, warmup=10, batch_size=6, seed=environments, progress=False):
+        replay = ReplayBuffer(envs, 50)
+        for _ in train(envs, made, replay, steps=40, learning_starts=10, batch_size=6, seed=environments, progress=False):
             pass
         return [*runs_first(made), *replay.stored()]
 
@@ -672,9 +672,9 @@ class Faulty(FiniteMDPVectorEnv):
 def test_what_is_no_number_stops_the_training_by_run_and_step_and_is_not_learnt_from(where: str, value: float) -> None:
     envs = Faulty(little(), RUNS)
     envs.fault = where, 11, 2, value
-    made, replay, learnt = DiscreteSAC(envs, SACSettings(hidden=())), Replay(envs, 50), list[list[Tensor]]()
+    made, replay, learnt = DiscreteSAC(envs, SACSettings(hidden=())), ReplayBuffer(envs, 50), list[list[Tensor]]()
     with pytest.raises(EnvironmentFailed, match=rf"^The {where} .*step 11 of run 2 is .*{value}"):  # noqa: PT012
-        for _ in train(envs, made, replay, steps=20, warmup=4, batch_size=5, progress=False):
+        for _ in train(envs, made, replay, steps=20, learning_starts=4, batch_size=5, progress=False):
             learnt.append(contents(made))
     assert len(learnt) == len(replay) == 10 and same(contents(made), learnt[-1])
     assert all(tensor.isfinite().all() for tensor in contents(made))
@@ -705,12 +705,12 @@ def errors(seed: int, runs: int = 8, steps: int = 1_000, critics: int = 1) -> tu
         temperature=temperatures,
         actor_learning_rate=Linear(0.05, 1e-3, updates=steps),
         critic_learning_rate=Linear(0.05, 1e-3, updates=steps),
-        polyak=0.1,
+        tau=0.1,
         critics=critics,
         hidden=(),
     )
     made = DiscreteSAC(envs, settings, seed=seed)
-    for _ in train(envs, made, Replay(envs, 2_000), steps=steps, warmup=50, batch_size=32, seed=seed, progress=False):
+    for _ in train(envs, made, ReplayBuffer(envs, 2_000), steps=steps, learning_starts=50, batch_size=32, seed=seed, progress=False):
         pass
     temperature = torch.tensor(temperatures, dtype=torch.float64).unsqueeze(-1)
     exact, shown = soft_optimal_q(mdp, temperature), torch.eye(mdp.states)

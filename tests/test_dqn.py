@@ -15,16 +15,16 @@ from gymnasium.vector import VectorEnv
 from scipy.stats import chisquare
 from torch import Tensor, nn
 
-from sac_tutorial.actor_critic import ActorCritic
-from sac_tutorial.dqn import DQN, DQNSettings
-from sac_tutorial.dynamic_programming import optimal_q
+from sac_tutorial.agents.actor_critic import ActorCritic
+from sac_tutorial.agents.dqn import DQN, DQNSettings
+from sac_tutorial.deep.networks import MLP, ConvNet, Network, TrainState
+from sac_tutorial.deep.off_policy import train
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
 from sac_tutorial.equations import double_value, greedy_value, huber_loss
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP, ConvNet, Learnable, Network
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.exact.dynamic_programming import optimal_q
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import make_envs
 
 RUNS, BATCH, INPUTS, HIDDEN, ACTIONS = 3, 5, 4, 6, 7
 DISCOUNT, RATE = 0.75, 0.03
@@ -65,7 +65,7 @@ def agent(seed: int = 0, *, envs: VectorEnv | None = None, **options: Any) -> DQ
         **{"discount": DISCOUNT, "learning_rate": RATE, "target_period": 1_000} | options.pop("with", {})
     )
     made = DQN(envs or spaces(), settings, network=MLP(INPUTS, (HIDDEN,), ACTIONS), seed=seed, **options)
-    made.online = Learnable([parameter.double() for parameter in made.online.parameters], RATE)
+    made.online = TrainState([parameter.double() for parameter in made.online.parameters], RATE)
     made.target = [tensor.double() for tensor in made.network.initial((RUNS,), generator(100 + seed))]
     return made
 
@@ -95,7 +95,7 @@ def plain_target(one: Batch, run: int, i: int, online: nn.Module, target: nn.Mod
     return y
 
 
-@pytest.mark.parametrize("follow", [{"target_period": 3}, {"target_period": None, "polyak": 0.2}, {"target_period": 1}])
+@pytest.mark.parametrize("follow", [{"target_period": 3}, {"target_period": None, "tau": 0.2}, {"target_period": 1}])
 @pytest.mark.parametrize("double", [False, True])
 def test_updates_are_those_of_single_networks_in_plain_pytorch(double: bool, follow: dict[str, Any]) -> None:
     mine = agent(next_value=double_value if double else greedy_value, **{"with": follow})
@@ -114,7 +114,7 @@ def test_updates_are_those_of_single_networks_in_plain_pytorch(double: bool, fol
             loss.backward()  # type: ignore[union-attr]
             optimisers[run].step()
             for there, here in zip(target[run].parameters(), online[run].parameters(), strict=True):
-                if follow.get("polyak"):
+                if follow.get("tau"):
                     there.data = 0.8 * there.data + 0.2 * here.data
                 elif step % follow["target_period"] == 0:
                     there.data = here.data.clone()
@@ -371,7 +371,7 @@ def test_a_seed_repeats_parameters_and_exploration() -> None:
 def test_the_learning_rate_may_follow_a_schedule_over_the_updates() -> None:
     rates = [0.03, 0.02, 0.01, 0.0, 0.0]
     mine = agent()
-    mine.online = Learnable(mine.online.parameters, Linear(0.03, 0.0, updates=3))
+    mine.online = TrainState(mine.online.parameters, Linear(0.03, 0.0, updates=3))
     online = module(mine.online.parameters, 1)
     optimiser = torch.optim.Adam(online.parameters())
     for step, rate in enumerate(rates):
@@ -420,11 +420,11 @@ def test_the_settings_learning_rate_is_the_one_of_the_optimiser() -> None:
         ({"target_period": 0}, ValueError, "target_period must be at least 1"),
         ({"target_period": -3}, ValueError, "target_period must be at least 1"),
         ({"target_period": 2.5}, TypeError, "target_period must be a whole number"),
-        ({"target_period": None}, ValueError, "Exactly one of target_period and polyak .* None and None"),
-        ({"polyak": 0.1}, ValueError, "Exactly one of target_period and polyak .* 250 and 0.1"),
-        ({"target_period": None, "polyak": 0.0}, ValueError, "polyak must be positive"),
-        ({"target_period": None, "polyak": 1.5}, ValueError, r"polyak must lie in \[0, 1\]"),
-        ({"target_period": None, "polyak": "slow"}, TypeError, "polyak must be a number"),
+        ({"target_period": None}, ValueError, "Exactly one of target_period and tau .* None and None"),
+        ({"tau": 0.1}, ValueError, "Exactly one of target_period and tau .* 250 and 0.1"),
+        ({"target_period": None, "tau": 0.0}, ValueError, "tau must be positive"),
+        ({"target_period": None, "tau": 1.5}, ValueError, r"tau must lie in \[0, 1\]"),
+        ({"target_period": None, "tau": "slow"}, TypeError, "tau must be a number"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -436,7 +436,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 def test_settings_at_the_edge_are_allowed() -> None:
     DQNSettings(discount=0, epsilon=0, target_period=1, learning_rate=Linear(1e-3, 0, updates=1))
-    DQNSettings(epsilon=Linear(0, 1, updates=1), target_period=None, polyak=1)
+    DQNSettings(epsilon=Linear(0, 1, updates=1), target_period=None, tau=1)
 
 
 def test_continuous_actions_are_refused_with_the_agent_that_takes_them() -> None:
@@ -515,7 +515,7 @@ def test_a_loaded_agent_goes_on_as_the_saved_one_would_with_a_new_optimiser(tmp_
     made, loaded = trained(), DQN(spaces(), DQNSettings(target_period=4), network=MLP(INPUTS, (HIDDEN,), ACTIONS))
     made.save(tmp_path / "agent.safetensors")
     loaded.load(tmp_path / "agent.safetensors")
-    made.online = Learnable(made.online.parameters, made.settings.learning_rate, steps=made.updates)
+    made.online = TrainState(made.online.parameters, made.settings.learning_rate, steps=made.updates)
     one = batch(50)
     single = Batch(*(field.float() if field.is_floating_point() else field for field in one))
     assert torch.equal(made.update(single), loaded.update(single))  # the eighth: both copy their targets
@@ -636,7 +636,7 @@ def test_values_are_learnt_as_they_are_although_every_episode_is_cut_short(next_
         discount=mdp.discount, learning_rate=0.01, epsilon=Linear(1.0, 0.5, updates=300), target_period=20
     )
     made = DQN(envs, settings, network=MLP(mdp.states, (24,), mdp.actions), next_value=next_value)
-    for _ in train(envs, made, Replay(envs, 1_000), steps=700, warmup=32, batch_size=32, progress=False):
+    for _ in train(envs, made, ReplayBuffer(envs, 1_000), steps=700, learning_starts=32, batch_size=32, progress=False):
         pass
     distance = (made.q(torch.eye(mdp.states)) - optimal_q(mdp)).abs().amax((-1, -2))
     # Measured with 200 runs of each kind, of two seeds: median 0.002, largest 0.0072.

@@ -13,7 +13,37 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import (
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import logsumexp
+from torch import Tensor
+
+from sac_tutorial.equations import (
+    boltzmann_divergence,
+    boltzmann_policy,
+    epsilon_greedy_policy,
+    epsilon_greedy_value,
+    expected_value,
+    floored_policy,
+    greedy_policy,
+    greedy_value,
+    soft_policy_value,
+    soft_value,
+)
+from sac_tutorial.exact.dynamic_programming import (
+    epsilon_greedy_q,
+    expected_target,
+    optimal_q,
+    policy_evaluation,
+    policy_iteration,
+    policy_q,
+    soft_optimal_q,
+    soft_policy_iteration,
+    soft_value_iteration,
+    sweeps,
+    value_iteration,
+)
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.oracles import (
     FAST,
     best_of_all_policies,
     decimal_soft_optimum,
@@ -32,36 +62,6 @@ from oracles import (
     random_q,
     three_states,
 )
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import logsumexp
-from torch import Tensor
-
-from sac_tutorial.dynamic_programming import (
-    epsilon_greedy_q,
-    expected_target,
-    optimal_q,
-    policy_evaluation,
-    policy_iteration,
-    policy_q,
-    soft_optimal_q,
-    soft_policy_iteration,
-    soft_value_iteration,
-    sweeps,
-    value_iteration,
-)
-from sac_tutorial.equations import (
-    boltzmann_divergence,
-    boltzmann_policy,
-    epsilon_greedy_policy,
-    epsilon_greedy_value,
-    expected_value,
-    floored_policy,
-    greedy_policy,
-    greedy_value,
-    soft_policy_value,
-    soft_value,
-)
-from sac_tutorial.mdp import FiniteMDP, Outcome
 
 SEED, RATE = st.integers(0, 2**32 - 1), st.floats(0, 1)
 POWER = st.floats(-3, 3)

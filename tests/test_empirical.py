@@ -9,15 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, random_mdp
 
-from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
-from sac_tutorial.empirical import empirical_q, nearest_state
+from sac_tutorial.deep.replay_buffer import Batch
 from sac_tutorial.equations import epsilon_greedy_value, greedy_value, soft_value
-from sac_tutorial.features import pictures
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.replay import Batch
+from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
+from sac_tutorial.exact.empirical import empirical_q, nearest_state
+from sac_tutorial.worlds.features import pictures
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
+from tests.oracles import FAST, random_mdp
 
 RUNS, STORED, STATES, ACTIONS = 3, 60, 7, 4
 

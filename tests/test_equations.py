@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, plain_entropy, plain_soft_policy_value
 from scipy.optimize import brentq, minimize
 from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
@@ -44,6 +43,7 @@ from sac_tutorial.equations import (
     taken_value,
     td_target,
 )
+from tests.oracles import FAST, plain_entropy, plain_soft_policy_value
 
 
 def table(*rows: object) -> Tensor:

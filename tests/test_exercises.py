@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from torch.nn.functional import cross_entropy, softplus
 
 from sac_tutorial import check
+from sac_tutorial.agents.sac import SAC
 from sac_tutorial.check import (
     Exercise,
     lesson_01,
@@ -26,12 +27,11 @@ from sac_tutorial.check import (
     lesson_07,
     lesson_08,
 )
-from sac_tutorial.dynamic_programming import expected_target, optimal_q, policy_q
+from sac_tutorial.deep.replay_buffer import Batch
 from sac_tutorial.equations import boltzmann_policy, entropy, temperature_loss
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.replay import Batch
-from sac_tutorial.sac import SAC
+from sac_tutorial.exact.dynamic_programming import expected_target, optimal_q, policy_q
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
 from tools.notebooks import ROOT, read
 
 EXERCISES = {name: value for name, value in vars(check).items() if isinstance(value, Exercise)}
@@ -811,13 +811,13 @@ def one_update_otherwise(agent, batch):
         )
     action, log_density = agent.draw(batch.observation)
     loss = critic_by_critic(agent.judge(agent.critic.parameters, batch.observation, batch.action), y)
-    agent.critic.descend(loss)
+    agent.critic.minimize(loss)
     first, second = agent.judge(agent.critic.parameters, batch.observation, action).squeeze(-1)
-    agent.actor.descend(mean_of_each_term(log_density, torch.stack([first, second]), alpha))
-    agent.log_alpha.descend(by_one_mean_after_the_other(log_density, agent.alpha, agent.target_entropy))
+    agent.actor.minimize(mean_of_each_term(log_density, torch.stack([first, second]), alpha))
+    agent.log_alpha.minimize(by_one_mean_after_the_other(log_density, agent.alpha, agent.target_entropy))
     with torch.no_grad():
         for old, new in zip(agent.target_critic, agent.critic.parameters, strict=True):
-            old.lerp_(new, agent.settings.polyak)
+            old.lerp_(new, agent.settings.tau)
     return loss.detach()
 
 
@@ -3566,7 +3566,7 @@ def test_an_update_of_the_check_is_one_of_the_package_but_for_who_learns():
             return self.agent.judge(parameters, observation, action).squeeze(-1)
 
         def _learn_temperature(self, log_density):
-            self.agent.log_alpha.descend(temperature_loss(log_density, self.agent.alpha, self.agent.target_entropy))
+            self.agent.log_alpha.minimize(temperature_loss(log_density, self.agent.alpha, self.agent.target_entropy))
 
     assert check.one_update(lambda agent, batch: Wrapped(agent).update(batch)).score == 1
 

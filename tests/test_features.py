@@ -4,11 +4,11 @@ from itertools import combinations
 
 import pytest
 import torch
-from oracles import three_states
 
-from sac_tutorial.features import coordinates, pictures
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.worlds.features import coordinates, pictures
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
+from tests.oracles import three_states
 
 WALL, GOAL, HOLE, FLOOR, AGENT = (0.25, 0.25, 0.25), (0.0, 0.6, 0.3), (0.9, 0.4, 0.0), (1.0, 1.0, 1.0), (0.0, 0.3, 0.7)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from sac_tutorial.garnet import garnet
+from sac_tutorial.worlds.garnet import garnet
 
 
 def generator(seed: int = 0) -> torch.Generator:

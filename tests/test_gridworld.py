@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 LEFT, DOWN, RIGHT, UP = range(4)
 

@@ -17,10 +17,12 @@ from scipy.stats import kstest, norm
 from torch import Tensor
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from sac_tutorial.ddpg import DDPG
-from sac_tutorial.dynamic_programming import policy_q, soft_optimal_q, soft_policy_iteration
+from sac_tutorial.agents.ddpg import DDPG
+from sac_tutorial.deep.off_policy import train
+from sac_tutorial.deep.replay_buffer import ReplayBuffer
 from sac_tutorial.equations import entropy, soft_policy_value, soft_value
-from sac_tutorial.line_problem import (
+from sac_tutorial.exact.dynamic_programming import policy_q, soft_optimal_q, soft_policy_iteration
+from sac_tutorial.worlds.line_problem import (
     LineProblem,
     LineVectorEnv,
     SquashedGaussians,
@@ -28,9 +30,7 @@ from sac_tutorial.line_problem import (
     grid,
     midpoints,
 )
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.replay import Replay
-from sac_tutorial.training import train
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 RUNS = 5
 
@@ -458,8 +458,8 @@ def test_training_on_the_line_stores_what_the_problem_says_and_no_run_feels_anot
         if disturb:
             with torch.no_grad():
                 made.actor.parameters[-1][0] += 0.5
-        replay = Replay(envs, 40)
-        steps = list(train(envs, made, replay, steps=30, warmup=5, batch_size=6, seed=3, progress=False))
+        replay = ReplayBuffer(envs, 40)
+        steps = list(train(envs, made, replay, steps=30, learning_starts=5, batch_size=6, seed=3, progress=False))
         ends = np.array([step.ended for step in steps])
         assert (ends.all(1) == [not move or number % 4 == 0 for number in range(1, 31)]).all()
         return replay.stored()

@@ -14,12 +14,12 @@ import pytest
 import torch
 from gymnasium.spaces import Discrete
 from hypothesis import given
-from oracles import FAST, mdps, random_mdp, three_states
 from scipy.stats import chi2_contingency, chisquare
 from torch import Tensor
 
-from sac_tutorial.garnet import garnet
-from sac_tutorial.mdp import FiniteMDP, Outcome
+from sac_tutorial.worlds.garnet import garnet
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.oracles import FAST, mdps, random_mdp, three_states
 
 
 def generator(seed: int = 0) -> torch.Generator:

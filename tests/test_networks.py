@@ -10,18 +10,18 @@ import torch
 from scipy.stats import kstest
 from torch import Tensor, nn
 
-from sac_tutorial.networks import (
+from sac_tutorial.deep.networks import (
     MLP,
     ConvNet,
-    Learnable,
     Network,
     Parameters,
+    TrainState,
     copy_step,
     frozen_copy,
     linear,
     polyak_step,
 )
-from sac_tutorial.schedule import Linear, Schedule
+from sac_tutorial.deep.schedule import Linear, Schedule
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 PAIR, RUNS, BATCH = 2, 3, 5
@@ -256,13 +256,13 @@ def losses(network: Network, parameters: Sequence[Tensor], x: Tensor, y: Tensor)
 def test_steps_are_those_of_adam_on_one_network_after_the_other(name: str, schedule: Schedule) -> None:
     network, steps = NETWORKS[name], 7
     rates = [schedule(step) if isinstance(schedule, Linear) else schedule for step in range(steps)]
-    learnable = Learnable(double(network.initial((RUNS,), generator())), schedule)
+    learnable = TrainState(double(network.initial((RUNS,), generator())), schedule)
     singles = [module(network, learnable.parameters, (run,)) for run in range(RUNS)]
     optimisers = [torch.optim.Adam(single.parameters()) for single in singles]
     for step in range(steps):
         x = normal(RUNS, BATCH, *network.input_shape, seed=step)
         y = normal(RUNS, BATCH, network.outputs, seed=100 + step)
-        learnable.descend(losses(network, learnable.parameters, x, y))
+        learnable.minimize(losses(network, learnable.parameters, x, y))
         for run in range(RUNS):
             optimisers[run].zero_grad()
             (singles[run](x[run]) - y[run]).square().mean().backward()
@@ -281,12 +281,12 @@ def test_no_run_feels_what_happens_to_another(name: str, leading: tuple[int, ...
     network, axis = NETWORKS[name], len(leading) - 1
 
     def learn(extra: float) -> Parameters:
-        learnable = Learnable(network.initial(leading, generator()), 0.01)
+        learnable = TrainState(network.initial(leading, generator()), 0.01)
         for step in range(3):
             x = normal(*leading, BATCH, *network.input_shape, seed=step).float()
             x.select(axis, 1).add_(extra)
             y = normal(*leading, BATCH, network.outputs, seed=100 + step).float()
-            learnable.descend(losses(network, learnable.parameters, x, y))
+            learnable.minimize(losses(network, learnable.parameters, x, y))
         return learnable.parameters
 
     for calm, disturbed in zip(learn(0.0), learn(disturbance), strict=True):
@@ -299,12 +299,12 @@ def test_no_run_feels_what_happens_to_another(name: str, leading: tuple[int, ...
 def test_only_the_own_parameters_get_a_gradient() -> None:
     network = MLPS["one hidden layer"]
     start = [parameter.requires_grad_() for parameter in network.initial((RUNS,), generator())]
-    learnable = Learnable(start, 0.1)
-    other = Learnable(network.initial((RUNS,), generator(1)), 0.1)
+    learnable = TrainState(start, 0.1)
+    other = TrainState(network.initial((RUNS,), generator(1)), 0.1)
     elsewhere = normal(RUNS, BATCH, 8).float().requires_grad_()
     before = [parameter.detach().clone() for parameter in [*start, *other.parameters, elsewhere]]
     y = network(other.parameters, normal(BATCH, 4).float()) + elsewhere
-    learnable.descend(losses(network, learnable.parameters, normal(BATCH, 4, seed=3).float(), y))
+    learnable.minimize(losses(network, learnable.parameters, normal(BATCH, 4, seed=3).float(), y))
     untouched = [*start, *other.parameters, elsewhere]
     assert all(tensor.grad is None for tensor in untouched)
     assert all(map(torch.equal, untouched, before))
@@ -313,8 +313,8 @@ def test_only_the_own_parameters_get_a_gradient() -> None:
 
 def test_a_learnable_copies_what_it_is_given() -> None:
     start = [torch.zeros(RUNS, 2, 1)]
-    learnable = Learnable(start, 0.5)
-    learnable.descend((3 * learnable.parameters[0]).sum((-1, -2)))
+    learnable = TrainState(start, 0.5)
+    learnable.minimize((3 * learnable.parameters[0]).sum((-1, -2)))
     assert start[0].abs().sum() == 0 and not start[0].requires_grad
     assert torch.allclose(learnable.parameters[0], torch.tensor(-0.5))  # Adam's first step is η against the gradient
 
@@ -333,7 +333,7 @@ def test_a_learnable_copies_what_it_is_given() -> None:
 )
 def test_a_learning_rate_that_is_none_is_refused(rate: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="learning_rate must"):
-        Learnable([torch.zeros(1)], rate)
+        TrainState([torch.zeros(1)], rate)
 
 
 # Target networks
@@ -403,11 +403,11 @@ def test_gradients_and_parameters_may_lie_in_memory_as_they_like(start: Tensor) 
     # Adam with fused=True reads a gradient in the order of memory: an expanded or a transposed one would be misread.
     slope = torch.tensor([[1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
     for loss in (lambda p: (p * slope).sum(-1), lambda p: (p.T * slope.T.contiguous()).sum(0)):
-        learnable = Learnable([start], 0.5)
-        learnable.descend(loss(learnable.parameters[0]))
+        learnable = TrainState([start], 0.5)
+        learnable.minimize(loss(learnable.parameters[0]))
         assert torch.allclose(learnable.parameters[0], -0.5 * slope)
-    learnable = Learnable([start], 0.5)
-    learnable.descend(learnable.parameters[0].sum(-1))  # the gradient is one number, expanded
+    learnable = TrainState([start], 0.5)
+    learnable.minimize(learnable.parameters[0].sum(-1))  # the gradient is one number, expanded
     assert torch.allclose(learnable.parameters[0], torch.tensor(-0.5))
 
 
@@ -416,8 +416,8 @@ def test_the_shape_of_a_picture_may_be_a_list() -> None:
 
 
 def test_what_adam_remembers_bears_its_name() -> None:
-    learnable = Learnable([torch.zeros(3), torch.zeros(2, 1)], 0.5)
-    learnable.descend(
+    learnable = TrainState([torch.zeros(3), torch.zeros(2, 1)], 0.5)
+    learnable.minimize(
         (learnable.parameters[0] * torch.tensor([3.0, -4.0, 0.5])).sum() + 2 * learnable.parameters[1].sum()
     )
     for gradient, mean, square in zip(learnable.gradients, learnable.means, learnable.squares, strict=True):

@@ -15,9 +15,6 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from sac_tutorial.equations import greedy_policy
-from sac_tutorial.garnet import garnet
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
 from sac_tutorial.plotting import (
     COLOURS,
     DASHES,
@@ -27,6 +24,9 @@ from sac_tutorial.plotting import (
     moving_picture,
     use_course_style,
 )
+from sac_tutorial.worlds.garnet import garnet
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 
 @pytest.fixture

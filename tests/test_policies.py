@@ -10,9 +10,9 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chisquare, kstest
 from torch import Tensor, nn
 
+from sac_tutorial.deep.networks import MLP, Parameters, TrainState
+from sac_tutorial.deep.policies import Categorical, Gaussian, Policy, SquashedGaussian
 from sac_tutorial.equations import squash
-from sac_tutorial.networks import MLP, Learnable, Parameters
-from sac_tutorial.policies import Categorical, Gaussian, Policy, SquashedGaussian
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, BATCH, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 3, 5, 4, 7, 6, 2
@@ -172,10 +172,10 @@ def test_the_mode_of_a_gaussian_is_its_mean() -> None:
 
 def test_sigma_is_learnt_and_is_that_of_its_own_run() -> None:
     # Actions far from the mean make σ larger, those at the mean make it smaller.
-    learnable = Learnable(GAUSSIAN.initial((2,), generator()), 0.1)
+    learnable = TrainState(GAUSSIAN.initial((2,), generator()), 0.1)
     seen = normal(2, BATCH, INPUTS).float()
     far = GAUSSIAN.mode(learnable.parameters, seen) + torch.tensor([9.0, 0.0]).view(2, 1, 1)
-    learnable.descend(-GAUSSIAN.log_probability(learnable.parameters, seen, far)[0].mean(-1))
+    learnable.minimize(-GAUSSIAN.log_probability(learnable.parameters, seen, far)[0].mean(-1))
     torch.testing.assert_close(learnable.parameters[-1].detach(), torch.tensor([[[-0.2, -0.2]], [[-0.4, -0.4]]]))
 
 
@@ -184,7 +184,7 @@ def test_sigma_is_learnt_and_is_that_of_its_own_run() -> None:
 
 @pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN])
 def test_acting_carries_no_gradient_and_repeats_with_the_seed(policy: Policy) -> None:
-    learnable, seen = Learnable(policy.initial((RUNS,), generator()), 0.1), normal(RUNS, BATCH, INPUTS).float()
+    learnable, seen = TrainState(policy.initial((RUNS,), generator()), 0.1), normal(RUNS, BATCH, INPUTS).float()
     first, again, other = (policy.sample(learnable.parameters, seen, generator(seed)) for seed in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert not first.requires_grad and not policy.mode(learnable.parameters, seen).requires_grad
@@ -331,9 +331,9 @@ def test_a_sigma_for_all_states_begins_at_one_is_learnt_and_is_that_of_its_own_r
         map(torch.equal, SQUASHED.initial((RUNS,), generator(3)), SQUASHED.network.initial((RUNS,), generator(3)))
     )
     parameters, seen = SAME_SIGMA.initial((2,), generator()), normal(2, 400, INPUTS).float()
-    learnable = Learnable([*parameters[:-1], parameters[-1] + 1], 0.1)
+    learnable = TrainState([*parameters[:-1], parameters[-1] + 1], 0.1)
     _, log_density = SAME_SIGMA.draw(learnable.parameters, seen, generator())
-    learnable.descend(log_density.mean(-1) * torch.tensor([1.0, -1.0]))  # run 0 wants more entropy, run 1 less
+    learnable.minimize(log_density.mean(-1) * torch.tensor([1.0, -1.0]))  # run 0 wants more entropy, run 1 less
     mean, log_std = SAME_SIGMA.gaussian(learnable.parameters, seen)
     assert log_std.shape == (2, 1, DIMENSIONS) and mean.shape == (2, 400, DIMENSIONS)
     # so wide a Gaussian is pushed to the edges by tanh: the narrower, the more entropy, (7.15)

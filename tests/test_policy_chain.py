@@ -8,11 +8,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, mdps, plain_chain, random_mdp, random_policy, three_states
 from torch import Tensor
 
-from sac_tutorial.mdp import FiniteMDP, Outcome
-from sac_tutorial.policy_chain import check_end, check_policy, check_table, discounted_sum, policy_chain, reachable
+from sac_tutorial.exact.policy_chain import (
+    check_end,
+    check_policy,
+    check_table,
+    discounted_sum,
+    policy_chain,
+    reachable,
+)
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.oracles import FAST, mdps, plain_chain, random_mdp, random_policy, three_states
 
 SEED = st.integers(0, 2**32 - 1)
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, mdps, plain_chain, plain_policy_q, plain_soft_policy_q, random_mdp, three_states
 from scipy.stats import chi2, chisquare
 from torch import Tensor
 
 from sac_tutorial.equations import bootstrapped_return
-from sac_tutorial.mdp import FiniteMDP, Outcome
-from sac_tutorial.policy_gradient import Played, exact_policy_gradient, play, score_gradient
+from sac_tutorial.exact.policy_gradient import Played, exact_policy_gradient, play, score_gradient
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.oracles import FAST, mdps, plain_chain, plain_policy_q, plain_soft_policy_q, random_mdp, three_states
 
 SEED = st.integers(0, 2**32 - 1)
 

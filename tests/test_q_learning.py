@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from oracles import plain_soft_value, random_mdp, three_states
 from scipy.stats import chisquare
 from torch import Tensor
 
-from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
 from sac_tutorial.equations import boltzmann_policy, epsilon_greedy_policy, expected_value
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.q_learning import (
+from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q, optimal_q, soft_optimal_q
+from sac_tutorial.tabular.q_learning import (
     Episodes,
     Tables,
     boltzmann,
@@ -28,6 +26,8 @@ from sac_tutorial.q_learning import (
     sarsa,
     soft_q_learning,
 )
+from sac_tutorial.worlds.mdp import FiniteMDP
+from tests.oracles import plain_soft_value, random_mdp, three_states
 
 Learner = Callable[..., Iterator[Tensor]]
 LEARNERS: dict[str, Learner] = {

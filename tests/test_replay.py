@@ -12,12 +12,12 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
 from gymnasium.vector import VectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST
+from tests.oracles import FAST
 from scipy.stats import chisquare
 
-from sac_tutorial import replay as replay_module
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.deep import replay_buffer as replay as replay_module
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.worlds.vector_env import make_envs
 
 RUNS, BATCH, CAPACITY, NUMBERS, ACTIONS = 3, 5, 11, 4, 7
 
@@ -53,8 +53,8 @@ def transition(
     return numbered(1, observation), act, 0.5 + step + 100.0 * run, numbered(-1, observation), (step + run) % 3 == 0
 
 
-def filled(count: int, capacity: int = CAPACITY, **shapes: Any) -> Replay:
-    replay = Replay(spaces(), capacity)
+def filled(count: int, capacity: int = CAPACITY, **shapes: Any) -> ReplayBuffer:
+    replay = ReplayBuffer(spaces(), capacity)
     for step in range(count):
         replay.add(*transition(step, **shapes))
     return replay
@@ -96,7 +96,7 @@ def test_fields_have_the_types_of_their_docstrings() -> None:
 @pytest.mark.parametrize("observation", [(4,), (2, 6), (4, 2, 6), (1,)])
 @pytest.mark.parametrize("action", [None, (1,), (2,), (2, 6)])
 def test_observations_and_actions_keep_any_shape(observation: tuple[int, ...], action: tuple[int, ...] | None) -> None:
-    replay = Replay(spaces(RUNS, space(*observation), None if action is None else space(*action)), CAPACITY)
+    replay = ReplayBuffer(spaces(RUNS, space(*observation), None if action is None else space(*action)), CAPACITY)
     shapes: dict[str, Any] = {"observation": observation, "action": action}
     for step in range(13):
         replay.add(*transition(step, **shapes))
@@ -107,7 +107,7 @@ def test_observations_and_actions_keep_any_shape(observation: tuple[int, ...], a
 
 
 def test_what_is_passed_is_copied() -> None:
-    replay = Replay(spaces(), CAPACITY)
+    replay = ReplayBuffer(spaces(), CAPACITY)
     given = transition(0)
     replay.add(*given)
     for field in given:
@@ -120,7 +120,7 @@ def test_what_is_passed_is_copied() -> None:
 
 
 def test_whole_numbers_and_floats_survive_exactly() -> None:
-    replay = Replay(spaces(2, space(1), Discrete(2**24 + 1)), 1)
+    replay = ReplayBuffer(spaces(2, space(1), Discrete(2**24 + 1)), 1)
     replay.add([[2.0**24], [0.1]], [2**24, 2**24 - 1], [-1e-30, 3e38], [[np.pi], [-0.0]], [True, False])
     batch = replay.stored()
     assert batch.observation.flatten().tolist() == [2**24, np.float32(0.1)]
@@ -130,7 +130,7 @@ def test_whole_numbers_and_floats_survive_exactly() -> None:
 
 
 def test_an_end_is_stored_as_terminated_and_only_there() -> None:
-    replay = Replay(spaces(), CAPACITY)
+    replay = ReplayBuffer(spaces(), CAPACITY)
     ends = np.array([[True, False, False], [False, False, True], [False, True, True], [False, False, False]])
     for step, terminated in enumerate(ends):
         observation, action, reward, following, _ = transition(step)
@@ -141,7 +141,7 @@ def test_an_end_is_stored_as_terminated_and_only_there() -> None:
 @FAST
 @given(capacity=st.integers(1, 7), adds=st.lists(st.integers(0, 9), max_size=5), seed=st.integers(0, 2**31))
 def test_it_is_a_deque_of_the_latest_for_each_run(capacity: int, adds: list[int], seed: int) -> None:
-    replay, model, step = Replay(spaces(), capacity), deque[int](maxlen=capacity), 0
+    replay, model, step = ReplayBuffer(spaces(), capacity), deque[int](maxlen=capacity), 0
     for count in adds:
         for _ in range(count):
             replay.add(*transition(step))
@@ -165,7 +165,7 @@ def assert_each_is_one_that_was_stored(batch: Batch, steps: list[int], **shapes:
 # How it is drawn
 
 
-def drawn(replay: Replay, batch_size: int, times: int, seed: int = 0) -> np.ndarray:
+def drawn(replay: ReplayBuffer, batch_size: int, times: int, seed: int = 0) -> np.ndarray:
     """Which steps were drawn: shape (R, times, batch)."""
     draw = generator(seed)
     batches = [replay.sample(batch_size, draw).reward for _ in range(times)]
@@ -213,7 +213,7 @@ def test_a_batch_larger_than_what_is_stored_is_refused() -> None:
     with pytest.raises(ValueError, match="A batch of 5 was asked for, but only 4 transitions of each run are stored"):
         replay.sample(5, generator())
     with pytest.raises(ValueError, match="only 0 transitions"):
-        Replay(spaces(), CAPACITY).sample(1, generator())
+        ReplayBuffer(spaces(), CAPACITY).sample(1, generator())
 
 
 # Memory
@@ -234,22 +234,22 @@ def test_memory_is_what_the_docstring_says(
 ) -> None:
     envs = spaces(RUNS, space(*observation), None if action is None else space(*action))
     size = docstrings_bytes(RUNS, CAPACITY, *numbers)
-    assert Replay(envs, CAPACITY)._storage.untyped_storage().nbytes() == size
+    assert ReplayBuffer(envs, CAPACITY)._storage.untyped_storage().nbytes() == size
     memory = SimpleNamespace(available=size)
     monkeypatch.setattr(replay_module.psutil, "virtual_memory", lambda: memory)
-    Replay(envs, CAPACITY)
+    ReplayBuffer(envs, CAPACITY)
     memory.available -= 1
     with pytest.raises(MemoryError):
-        Replay(envs, CAPACITY)
+        ReplayBuffer(envs, CAPACITY)
 
 
 def test_eight_runs_of_cartpole_take_what_the_docstring_says() -> None:
-    assert Replay(make_envs("CartPole-v1", 8), 1_000)._storage.untyped_storage().nbytes() == 352_000
+    assert ReplayBuffer(make_envs("CartPole-v1", 8), 1_000)._storage.untyped_storage().nbytes() == 352_000
 
 
 def test_a_replay_larger_than_memory_is_refused_with_its_size() -> None:
     with pytest.raises(MemoryError, match=r"1,000,000,000,000 transitions in each of 3 runs takes 132,000\.0 GB"):
-        Replay(spaces(), 10**12)  # 4 · 3 · 10¹² · (2 · 4 + 1 + 2) bytes
+        ReplayBuffer(spaces(), 10**12)  # 4 · 3 · 10¹² · (2 · 4 + 1 + 2) bytes
 
 
 # Bad input
@@ -260,7 +260,7 @@ def test_a_replay_larger_than_memory_is_refused_with_its_size() -> None:
 )
 def test_a_capacity_that_is_none_is_refused(capacity: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="capacity must be"):
-        Replay(spaces(), capacity)
+        ReplayBuffer(spaces(), capacity)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_spaces_that_fit_no_row_are_refused(
     observation: Space[Any] | None, action: Space[Any] | None, message: str
 ) -> None:
     with pytest.raises(TypeError, match=message):
-        Replay(spaces(RUNS, observation, action), CAPACITY)
+        ReplayBuffer(spaces(RUNS, observation, action), CAPACITY)
 
 
 @pytest.mark.parametrize("field", range(5))
@@ -285,15 +285,15 @@ def test_a_field_of_another_size_is_refused(field: int) -> None:
     values = list(transition(0))
     values[field] = np.concatenate([values[field], values[field][:1]])
     with pytest.raises(ValueError, match="broadcast"):
-        Replay(spaces(), CAPACITY).add(*values)
+        ReplayBuffer(spaces(), CAPACITY).add(*values)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5])
 def test_a_batch_of_no_size_is_refused(size: Any) -> None:
-    replay = Replay(make_envs("CartPole-v1", 2), 10)
+    replay = ReplayBuffer(make_envs("CartPole-v1", 2), 10)
     with pytest.raises((TypeError, ValueError), match="batch_size must be"):
         replay.sample(size, torch.Generator())
 
 
 def test_an_empty_replay_holds_an_empty_batch() -> None:
-    assert Replay(make_envs("CartPole-v1", 2), 10).stored().observation.shape == (2, 0, 4)
+    assert ReplayBuffer(make_envs("CartPole-v1", 2), 10).stored().observation.shape == (2, 0, 4)

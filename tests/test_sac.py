@@ -18,10 +18,17 @@ from scipy.stats import kstest, norm
 from torch import Tensor, nn
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from sac_tutorial.ddpg import DDPG
-from sac_tutorial.discrete_sac import DiscreteSAC
-from sac_tutorial.dynamic_programming import policy_q
-from sac_tutorial.line_problem import (
+from sac_tutorial.agents.ddpg import DDPG
+from sac_tutorial.agents.discrete_sac import DiscreteSAC
+from sac_tutorial.agents.sac import SAC, SACSettings, ValueSAC
+from sac_tutorial.deep.networks import MLP, TrainState
+from sac_tutorial.deep.off_policy import EnvironmentFailed, evaluate, train
+from sac_tutorial.deep.policies import LOG_STD_RANGE, SquashedGaussian
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.exact.dynamic_programming import policy_q
+from sac_tutorial.files.saving import load_tensors, save_tensors
+from sac_tutorial.worlds.line_problem import (
     LineProblem,
     LineVectorEnv,
     SquashedGaussians,
@@ -29,14 +36,7 @@ from sac_tutorial.line_problem import (
     grid,
     midpoints,
 )
-from sac_tutorial.networks import MLP, Learnable
-from sac_tutorial.policies import LOG_STD_RANGE, SquashedGaussian
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.sac import SAC, SACSettings, ValueSAC
-from sac_tutorial.saving import load_tensors, save_tensors
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import EnvironmentFailed, evaluate, train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.worlds.vector_env import make_envs
 
 # No two sizes are equal, so that a wrong axis has a wrong length.
 RUNS, BATCH, INPUTS, HIDDEN, DIMENSIONS = 3, 5, 4, 7, 2
@@ -81,7 +81,7 @@ def in_float64(made: SAC) -> SAC:
     for name in ("actor", "critic", "value"):
         if learnable := getattr(made, name, None):
             parameters = [parameter.double() for parameter in learnable.parameters]
-            setattr(made, name, Learnable(parameters, learnable.learning_rate))
+            setattr(made, name, TrainState(parameters, learnable.learning_rate))
     for name in ("target_critic", "target_value"):
         if target := getattr(made, name, None):
             drawn = [torch.randn(tensor.shape, generator=other, dtype=torch.float64) / 2 for tensor in target]
@@ -97,7 +97,7 @@ def agent(
         "temperature": TEMPERATURES,
         "actor_learning_rate": ACTOR_RATE,
         "critic_learning_rate": CRITIC_RATE,
-        "polyak": POLYAK,
+        "tau": POLYAK,
         "hidden": (HIDDEN,),
     }
     policy = SquashedGaussian(MLP(INPUTS, (HIDDEN,), DIMENSIONS), DIMENSIONS) if shared_sigma else None
@@ -265,7 +265,7 @@ def test_updates_are_those_of_single_networks_in_plain_pytorch(
 def constant(made: SAC, name: str, *values: float) -> None:
     """Let networks give the same number everywhere: one number, or one for each of the twins."""
     side = getattr(made, name)
-    parameters = side.parameters if isinstance(side, Learnable) else side
+    parameters = side.parameters if isinstance(side, TrainState) else side
     with torch.no_grad():
         for parameter in parameters:
             parameter.zero_()
@@ -427,7 +427,7 @@ def test_the_actor_climbs_the_lower_twin_of_each_of_its_own_actions(form: type[S
     made, one = agent(form, temperature=0.0), batch()
     constant(made, "critic", 0.0)
     rate = 1e-12  # the critics, which step first, stay as they are made here
-    made.critic = Learnable(made.critic.parameters, rate)
+    made.critic = TrainState(made.critic.parameters, rate)
     with torch.no_grad():
         made.critic.parameters[0][:, :, INPUTS, 0] = torch.tensor([1.0, -1.0]).unsqueeze(
             -1
@@ -538,9 +538,9 @@ def test_an_actors_step_leaves_the_critics_bitwise_as_they_are_and_theirs_the_ac
 ) -> None:
     made, stepped = agent(form, double=False), list[str]()
     sides = {"critic": made.critic, "actor": made.actor} | ({"value": made.value} if isinstance(made, ValueSAC) else {})
-    descend = Learnable.descend
+    descend = TrainState.descend
 
-    def watched(self: Learnable, loss: Tensor) -> None:
+    def watched(self: TrainState, loss: Tensor) -> None:
         name = next(name for name, side in sides.items() if side is self)
         before = {other: copies(side.parameters) for other, side in sides.items()} | {"delayed": copies(delayed(made))}
         assert loss.shape == (RUNS,)
@@ -550,7 +550,7 @@ def test_an_actors_step_leaves_the_critics_bitwise_as_they_are_and_theirs_the_ac
             assert all_differ(before[other], tensors) if other == name else same(before[other], tensors)
         stepped.append(name)
 
-    monkeypatch.setattr(Learnable, "descend", watched)
+    monkeypatch.setattr(TrainState, "descend", watched)
     made.update(batch(kind=torch.float32))
     assert sorted(stepped) == sorted(sides)
     assert not any(p.grad is not None for side in sides.values() for p in side.parameters)
@@ -567,7 +567,7 @@ def test_how_fast_the_actor_learns_means_nothing_to_the_critics_first_step_nor_t
 
 @both
 def test_the_delayed_copies_move_by_polyaks_rate_alone_and_get_no_gradient(form: type[SAC]) -> None:
-    made = agent(form, double=False, polyak=0.125)
+    made = agent(form, double=False, tau=0.125)
     online = made.value if isinstance(made, ValueSAC) else made.critic
     for number in range(3):
         before = copies(delayed(made))
@@ -589,9 +589,9 @@ def test_the_critics_loss_carries_no_gradient_to_what_made_its_target(
     else:
         made.target_critic = made.critic.parameters
         watched = made.actor.parameters
-    descend = Learnable.descend
+    descend = TrainState.descend
 
-    def spy(self: Learnable, loss: Tensor) -> None:
+    def spy(self: TrainState, loss: Tensor) -> None:
         # what an answer was made of: for the critics the actor, or V; for V the actor and the critics
         asked = watched if self is made.critic else [*made.actor.parameters, *made.critic.parameters]
         if self is not made.actor:
@@ -610,7 +610,7 @@ def test_the_critics_loss_carries_no_gradient_to_what_made_its_target(
         q = before(torch.cat([one.observation[0, i], one.action[0, i]]))[0]
         total = total + 0.5 * (q - y) ** 2 / BATCH
     total.backward()
-    monkeypatch.setattr(Learnable, "descend", spy)
+    monkeypatch.setattr(TrainState, "descend", spy)
     made.update(one)
     assert_same(made.critic.gradients, (0, 0), before, slopes=True)
 
@@ -768,9 +768,9 @@ def test_everything_stays_on_its_device(form: type[SAC]) -> None:
         ({"critic_learning_rate": Linear(0.1, -0.1, updates=9)}, ValueError, "critic_learning_rate must lie in"),
         ({"hidden": 64}, TypeError, "hidden must be several widths"),
         ({"hidden": (0,)}, ValueError, "hidden must be at least 1"),
-        ({"polyak": 0.0}, ValueError, "polyak must be positive"),
-        ({"polyak": 1.5}, ValueError, r"polyak must lie in \[0, 1\]"),
-        ({"polyak": None}, TypeError, "polyak must be a number"),
+        ({"tau": 0.0}, ValueError, "tau must be positive"),
+        ({"tau": 1.5}, ValueError, r"tau must lie in \[0, 1\]"),
+        ({"tau": None}, TypeError, "tau must be a number"),
         ({"critics": 0}, ValueError, "critics must be at least 1"),
         ({"critics": 3}, ValueError, "critics must be 1 or 2, but is 3"),
         ({"critics": 1.0}, TypeError, "critics must be a whole number"),
@@ -785,7 +785,7 @@ def test_settings_that_make_no_sense_are_refused(
 
 @both
 def test_settings_at_the_edge_are_allowed(form: type[SAC]) -> None:
-    made = form(spaces(), SACSettings(discount=0, temperature=0, polyak=1, critics=1, hidden=()))
+    made = form(spaces(), SACSettings(discount=0, temperature=0, tau=1, critics=1, hidden=()))
     made.update(batch(kind=torch.float32))
     online = made.value if isinstance(made, ValueSAC) else made.critic
     assert same(delayed(made), copies(online.parameters))
@@ -992,8 +992,8 @@ def test_the_same_seeds_give_the_same_training_and_no_run_feels_another(form: ty
             with torch.no_grad():
                 for parameter in made.actor.parameters:
                     parameter[0] *= -2
-        replay = Replay(envs, 50)
-        for _ in train(envs, made, replay, steps=40, warmup=10, batch_size=6, seed=environments, progress=False):
+        replay = ReplayBuffer(envs, 50)
+        for _ in train(envs, made, replay, steps=40, learning_starts=10, batch_size=6, seed=environments, progress=False):
             pass
         assert replay.stored().action.abs().max() <= 1
         return [*runs_first(made), *replay.stored()]
@@ -1028,9 +1028,9 @@ def test_what_is_no_number_stops_the_training_by_run_and_step_and_is_not_learnt_
 ) -> None:
     envs = Faulty(walk(), RUNS, time_limit=30)
     envs.fault = where, 11, 2, value
-    made, replay, learnt = form(envs, SACSettings(hidden=(8,))), Replay(envs, 50), list[list[Tensor]]()
+    made, replay, learnt = form(envs, SACSettings(hidden=(8,))), ReplayBuffer(envs, 50), list[list[Tensor]]()
     with pytest.raises(EnvironmentFailed, match=rf"^The {where} .*step 11 of run 2 is .*{value}"):  # noqa: PT012
-        for _ in train(envs, made, replay, steps=20, warmup=4, batch_size=5, progress=False):
+        for _ in train(envs, made, replay, steps=20, learning_starts=4, batch_size=5, progress=False):
             learnt.append(contents(made))
     assert len(learnt) == len(replay) == 10 and same(contents(made), learnt[-1])
     assert all(tensor.isfinite().all() for tensor in contents(made))
@@ -1046,7 +1046,7 @@ CELLS = 200
 
 
 def quick(steps: int, **changed: Any) -> SACSettings:
-    usual = {"discount": 0.8, "hidden": (32,), "polyak": 0.05}
+    usual = {"discount": 0.8, "hidden": (32,), "tau": 0.05}
     rates = {
         "critic_learning_rate": Linear(1e-2, 5e-4, updates=steps),
         "actor_learning_rate": Linear(1e-2, 1e-3, updates=steps),
@@ -1055,7 +1055,7 @@ def quick(steps: int, **changed: Any) -> SACSettings:
 
 
 def taught(made: SAC, envs: VectorEnv, steps: int, seed: int) -> SAC:
-    for _ in train(envs, made, Replay(envs, 1_000), steps=steps, warmup=50, batch_size=32, seed=seed, progress=False):
+    for _ in train(envs, made, ReplayBuffer(envs, 1_000), steps=steps, learning_starts=50, batch_size=32, seed=seed, progress=False):
         pass
     return made
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from sac_tutorial.saving import FORMAT, fill, load_agent, load_tensors, save_agent, save_tensors
+from sac_tutorial.files.saving import FORMAT, fill, load_agent, load_tensors, save_agent, save_tensors
 
 TENSORS = {
     "weight": torch.arange(6.0).reshape(2, 3),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sac_tutorial.schedule import Linear, ends, value_after
+from sac_tutorial.deep.schedule import Linear, ends, value_after
 
 
 def test_a_line_goes_from_its_first_value_to_its_last_and_stays_there() -> None:

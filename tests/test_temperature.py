@@ -15,25 +15,31 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from torch import Tensor
 
-from sac_tutorial.discrete_sac import DiscreteSAC
-from sac_tutorial.equations import boltzmann_policy, entropy, temperature_loss
-from sac_tutorial.line_problem import LineProblem, LineVectorEnv, SquashedGaussians, cell_probabilities, midpoints
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP
-from sac_tutorial.policies import SquashedGaussian
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.sac import SAC, SACSettings, ValueSAC
-from sac_tutorial.saving import load_tensors
-from sac_tutorial.schedule import Linear
-from sac_tutorial.temperature import (
+from sac_tutorial.agents.discrete_sac import DiscreteSAC
+from sac_tutorial.agents.sac import SAC, SACSettings, ValueSAC
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.off_policy import train
+from sac_tutorial.deep.policies import SquashedGaussian
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.deep.temperature import (
     LEAST_TEMPERATURE,
     MOST_SQUASHED,
     LearnedTemperature,
     TemperatureLearner,
     temperature_learner,
 )
-from sac_tutorial.training import train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.equations import boltzmann_policy, entropy, temperature_loss
+from sac_tutorial.files.saving import load_tensors
+from sac_tutorial.worlds.line_problem import (
+    LineProblem,
+    LineVectorEnv,
+    SquashedGaussians,
+    cell_probabilities,
+    midpoints,
+)
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import make_envs
 
 LOG_PROBABILITY = torch.tensor([[-1.0, -2.0, -6.0], [0.5, 1.0, 0.0]])  # entropies 3 and −0.5; R = 2, B = 3
 ALPHA = torch.tensor([[0.5], [4.0]])
@@ -581,10 +587,10 @@ def test_alpha_of_numbered_actions_ends_where_the_boltzmann_policy_has_the_targe
     envs = make_envs(bandit, len(temperatures))
     rate = Linear(0.1, 0, updates=steps)
     settings = SACSettings(
-        temperature=temperatures, actor_learning_rate=rate, critic_learning_rate=rate, polyak=1.0, discount=0.9
+        temperature=temperatures, actor_learning_rate=rate, critic_learning_rate=rate, tau=1.0, discount=0.9
     )
-    agent, replay = DiscreteSAC(envs, settings, network=MLP(1, (), 3)), Replay(envs, steps)
-    for _ in train(envs, agent, replay, steps=steps, warmup=16, batch_size=16, progress=False):
+    agent, replay = DiscreteSAC(envs, settings, network=MLP(1, (), 3)), ReplayBuffer(envs, steps)
+    for _ in train(envs, agent, replay, steps=steps, learning_starts=16, batch_size=16, progress=False):
         pass
     torch.testing.assert_close(agent.temperature.flatten(), torch.tensor([*best, *best]), rtol=0.05, atol=0)
 
@@ -611,12 +617,12 @@ def test_alpha_of_vectors_ends_where_the_best_squashed_gaussian_has_the_target_e
         temperature=temperatures,
         actor_learning_rate=rate,
         critic_learning_rate=rate,
-        polyak=1.0,
+        tau=1.0,
         critics=1,
         hidden=(32,),
     )
-    agent, replay = SAC(envs, settings, policy=SquashedGaussian(MLP(1, (), 1), 1)), Replay(envs, steps)
-    for _ in train(envs, agent, replay, steps=steps, warmup=64, batch_size=64, progress=False):
+    agent, replay = SAC(envs, settings, policy=SquashedGaussian(MLP(1, (), 1), 1)), ReplayBuffer(envs, steps)
+    for _ in train(envs, agent, replay, steps=steps, learning_starts=64, batch_size=64, progress=False):
         pass
     off = (agent.temperature.view(len(targets), 5) / best - 1).abs()
     mean, log_std = agent.policy.gaussian(agent.actor.parameters, torch.linspace(-1, 1, 9)[:, None])

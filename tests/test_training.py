@@ -11,19 +11,19 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from oracles import random_mdp
 from torch import Tensor
 
-from sac_tutorial.actor_critic import ActorCritic
-from sac_tutorial.ddpg import DDPG
-from sac_tutorial.dqn import DQN, DQNSettings
+from sac_tutorial.agents.actor_critic import ActorCritic
+from sac_tutorial.agents.ddpg import DDPG
+from sac_tutorial.agents.dqn import DQN, DQNSettings
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.off_policy import Agent, EnvironmentFailed, Player, Step, check_finite, evaluate, train
+from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
 from sac_tutorial.equations import double_value, greedy_value
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.networks import MLP
-from sac_tutorial.replay import Batch, Replay
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import Agent, EnvironmentFailed, Player, Step, check_finite, evaluate, train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.vector_env import make_envs
+from tests.oracles import random_mdp
 
 RUNS, ACTIONS, STEPS, CAPACITY = 3, 5, 23, 40
 
@@ -87,7 +87,7 @@ def scripted(poison: dict[int, dict[int, dict[str, float]]] | None = None) -> Ve
 class Recorder:
     """An agent that acts as `action_of` says and keeps what it was given to learn from."""
 
-    def __init__(self, runs: int = RUNS, replay: Replay | None = None) -> None:
+    def __init__(self, runs: int = RUNS, replay: ReplayBuffer | None = None) -> None:
         self.runs, self.device, self.generator = runs, torch.device("cpu"), torch.Generator().manual_seed(0)
         self.replay, self.batches, self.stored, self.seen = replay, list[Batch](), list[int](), list[Tensor]()
 
@@ -117,11 +117,11 @@ def history(
         episode, time = (episode + 1, 0) if over else (episode, time + 1)
 
 
-def played(steps: int = STEPS, **options: Any) -> tuple[list[Step], Recorder, Replay]:
+def played(steps: int = STEPS, **options: Any) -> tuple[list[Step], Recorder, ReplayBuffer]:
     envs = scripted()
-    replay = Replay(envs, CAPACITY)
+    replay = ReplayBuffer(envs, CAPACITY)
     agent = Recorder(replay=replay)
-    usual = {"steps": steps, "warmup": 6, "batch_size": 4, "progress": False}
+    usual = {"steps": steps, "learning_starts": 6, "batch_size": 4, "progress": False}
     return list(train(envs, agent, replay, **usual | options)), agent, replay
 
 
@@ -162,22 +162,22 @@ def test_actions_that_are_vectors_reach_their_own_environment() -> None:
 
     run = count()
     envs = make_envs(lambda: Pushed(next(run)), RUNS)
-    replay = Replay(envs, CAPACITY)
-    list(train(envs, Pusher(), replay, steps=7, warmup=0, batch_size=1, progress=False))
+    replay = ReplayBuffer(envs, CAPACITY)
+    list(train(envs, Pusher(), replay, steps=7, learning_starts=0, batch_size=1, progress=False))
     assert replay.stored().action.tolist() == [[[run / 8, -run / 8]] * 7 for run in range(RUNS)]  # as they were chosen
 
 
 # When it is learnt from
 
 
-@pytest.mark.parametrize("warmup", [0, 1, 6, 22, 23])
-def test_after_the_warmup_there_is_one_update_a_step_with_the_step_itself_in_the_replay(warmup: int) -> None:
-    _, agent, _ = played(warmup=warmup, batch_size=1)
-    assert agent.stored == list(range(warmup + 1, STEPS + 1))
+@pytest.mark.parametrize("learning_starts", [0, 1, 6, 22, 23])
+def test_after_the_warmup_there_is_one_update_a_step_with_the_step_itself_in_the_replay(learning_starts: int) -> None:
+    _, agent, _ = played(learning_starts=learning_starts, batch_size=1)
+    assert agent.stored == list(range(learning_starts + 1, STEPS + 1))
 
 
 def test_the_first_update_may_draw_all_there_is() -> None:
-    _, agent, _ = played(warmup=6, batch_size=7)
+    _, agent, _ = played(learning_starts=6, batch_size=7)
     assert [tuple(batch.reward.shape) for batch in agent.batches] == [(RUNS, 7)] * (STEPS - 6)
     for batch in agent.batches:
         assert (batch.observation[..., 0] == torch.arange(RUNS).unsqueeze(-1)).all()  # each run's own
@@ -209,14 +209,14 @@ def test_steps_are_numbered_and_say_who_is_done_and_with_what_return() -> None:
 
 def test_who_stops_early_keeps_what_there_is_and_can_go_on() -> None:
     envs = scripted()
-    replay = Replay(envs, CAPACITY)
+    replay = ReplayBuffer(envs, CAPACITY)
     agent = Recorder(replay=replay)
-    for step in train(envs, agent, replay, steps=1_000, warmup=6, batch_size=4, progress=False):
+    for step in train(envs, agent, replay, steps=1_000, learning_starts=6, batch_size=4, progress=False):
         if step.number == 9:
             break
     assert len(replay) == 9 and len(agent.batches) == 3
     before = replay.stored()
-    more = list(train(envs, agent, replay, steps=8, warmup=2, batch_size=4, progress=False, seed=None))
+    more = list(train(envs, agent, replay, steps=8, learning_starts=2, batch_size=4, progress=False, seed=None))
     assert (len(replay), len(agent.batches)) == (17, 3 + 6)
     assert [step.number for step in more] == list(range(1, 9))
     after = replay.stored()
@@ -227,9 +227,9 @@ def test_who_stops_early_keeps_what_there_is_and_can_go_on() -> None:
 
 def test_a_replay_that_holds_enough_already_needs_no_warmup() -> None:
     envs = scripted()
-    replay, agent = Replay(envs, CAPACITY), Recorder()
-    list(train(envs, agent, replay, steps=5, warmup=5, batch_size=1, progress=False))
-    list(train(envs, agent, replay, steps=1, warmup=0, batch_size=6, progress=False))
+    replay, agent = ReplayBuffer(envs, CAPACITY), Recorder()
+    list(train(envs, agent, replay, steps=5, learning_starts=5, batch_size=1, progress=False))
+    list(train(envs, agent, replay, steps=1, learning_starts=0, batch_size=6, progress=False))
     assert [len(batch.reward[0]) for batch in agent.batches] == [6]
 
 
@@ -251,10 +251,10 @@ def test_progress_is_shown_or_not(progress: bool, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize("field", ["observation", "reward"])
 def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, value: float) -> None:
     envs = scripted({2: {10: {field: value}}, 1: {12: {field: value}}})
-    replay = Replay(envs, CAPACITY)
+    replay = ReplayBuffer(envs, CAPACITY)
     agent, steps = Recorder(), list[Step]()
     with pytest.raises(EnvironmentFailed, match=rf"step 11 of run 2 .*{value}") as failure:  # noqa: PT012
-        for step in train(envs, agent, replay, steps=STEPS, warmup=6, batch_size=4, progress=False):
+        for step in train(envs, agent, replay, steps=STEPS, learning_starts=6, batch_size=4, progress=False):
             steps.append(step)
     assert isinstance(failure.value, RuntimeError)
     assert (len(steps), len(replay), len(agent.batches)) == (10, 10, 4)
@@ -264,9 +264,9 @@ def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, va
 @pytest.mark.parametrize(("agents", "replays"), [(2, RUNS), (RUNS, 2), (2, 2), (4, 4)])
 def test_other_numbers_of_runs_are_refused(agents: int, replays: int) -> None:
     envs = scripted()
-    replay = Replay(make_envs(lambda: Scripted(0), replays), CAPACITY)
+    replay = ReplayBuffer(make_envs(lambda: Scripted(0), replays), CAPACITY)
     with pytest.raises(ValueError, match=rf"3 environments, an agent of {agents} runs and a replay of {replays}"):
-        next(train(envs, Recorder(agents), replay, steps=5, warmup=0, batch_size=1, progress=False))
+        next(train(envs, Recorder(agents), replay, steps=5, learning_starts=0, batch_size=1, progress=False))
     assert len(replay) == 0
 
 
@@ -274,7 +274,7 @@ def test_other_numbers_of_runs_are_refused(agents: int, replays: int) -> None:
 def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> None:
     envs = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")] * RUNS, autoreset_mode=mode)
     with pytest.raises(ValueError, match=r"must not reset themselves.*make_envs"):
-        next(train(envs, Recorder(), Replay(envs, 9), steps=5, warmup=0, batch_size=1, progress=False))
+        next(train(envs, Recorder(), ReplayBuffer(envs, 9), steps=5, learning_starts=0, batch_size=1, progress=False))
     with pytest.raises(ValueError, match=r"must not reset themselves.*make_envs"):
         evaluate(Recorder(), envs)
 
@@ -284,20 +284,20 @@ def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> 
     [
         ({"steps": 0}, ValueError, "steps must be at least 1"),
         ({"steps": 2.5}, TypeError, "steps must be a whole number"),
-        ({"warmup": -1}, ValueError, "warmup must be"),
-        ({"warmup": 2.5}, TypeError, "warmup must be a whole number"),
+        ({"learning_starts": -1}, ValueError, "learning_starts must be"),
+        ({"learning_starts": 2.5}, TypeError, "learning_starts must be a whole number"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"batch_size": 4.0}, TypeError, "batch_size must be a whole number"),
-        ({"warmup": 6, "batch_size": 8}, ValueError, "would find 7 transitions of each run, fewer than a batch of 8"),
-        ({"warmup": 99, "batch_size": 41}, ValueError, "would find 40 transitions .* a larger replay .it holds 40"),
+        ({"learning_starts": 6, "batch_size": 8}, ValueError, "would find 7 transitions of each run, fewer than a batch of 8"),
+        ({"learning_starts": 99, "batch_size": 41}, ValueError, "would find 40 transitions .* a larger replay .it holds 40"),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_anything_happens(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     envs = scripted()
-    replay, agent = Replay(envs, CAPACITY), Recorder()
-    usual: dict[str, Any] = {"steps": STEPS, "warmup": 6, "batch_size": 4, "progress": False}
+    replay, agent = ReplayBuffer(envs, CAPACITY), Recorder()
+    usual: dict[str, Any] = {"steps": STEPS, "learning_starts": 6, "batch_size": 4, "progress": False}
     with pytest.raises(error, match=message):
         next(train(envs, agent, replay, **usual | options))
     assert len(replay) == 0 and not agent.batches
@@ -322,24 +322,24 @@ def learnt(
     *,
     seed: int = 0,
     environments: Any = 5,
-    disturb: Callable[[DQN, Replay], None] = lambda *_: None,
+    disturb: Callable[[DQN, ReplayBuffer], None] = lambda *_: None,
     **options: Any,
-) -> tuple[DQN, list[Step], Replay]:
+) -> tuple[DQN, list[Step], ReplayBuffer]:
     """A real training: 250 steps, 240 updates, ε from 1 to 0.1."""
     envs = world()
     settings = DQNSettings(epsilon=Linear(1, 0.1, updates=150), target_period=20, learning_rate=3e-3)
     network = MLP(envs.single_observation_space.shape[0], (16,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
     agent = DQN(envs, settings, network=network, seed=seed, **options)
-    replay = Replay(envs, 120)
+    replay = ReplayBuffer(envs, 120)
     for step in range(5):  # something to disturb
         shape = envs.observation_space.shape
         replay.add(np.full(shape, step), np.zeros(4), np.full(4, float(step)), np.full(shape, -step), np.zeros(4))
     disturb(agent, replay)
-    steps = list(train(envs, agent, replay, steps=250, warmup=10, batch_size=8, seed=environments, progress=False))
+    steps = list(train(envs, agent, replay, steps=250, learning_starts=10, batch_size=8, seed=environments, progress=False))
     return agent, steps, replay
 
 
-def traces(result: tuple[DQN, list[Step], Replay], run: int) -> list[Tensor]:
+def traces(result: tuple[DQN, list[Step], ReplayBuffer], run: int) -> list[Tensor]:
     """All that there is to know of a run."""
     agent, steps, replay = result
     returns = torch.tensor(np.array([step.last_return[run] for step in steps])).nan_to_num(-1)
@@ -347,7 +347,7 @@ def traces(result: tuple[DQN, list[Step], Replay], run: int) -> list[Tensor]:
     return [returns, *(tensor[run].detach() for tensor in tensors)]
 
 
-def equal(one: tuple[DQN, list[Step], Replay], other: tuple[DQN, list[Step], Replay], run: int) -> bool:
+def equal(one: tuple[DQN, list[Step], ReplayBuffer], other: tuple[DQN, list[Step], ReplayBuffer], run: int) -> bool:
     return all(map(torch.equal, traces(one, run), traces(other, run)))
 
 
@@ -361,37 +361,37 @@ def test_the_same_seeds_give_the_same_training_and_others_another(world: str) ->
         assert not any(equal(first, other, run) for run in range(4))
 
 
-def other_parameters(agent: DQN, _: Replay) -> None:
+def other_parameters(agent: DQN, _: ReplayBuffer) -> None:
     with torch.no_grad():
         for parameter in agent.online.parameters:
             parameter[0] *= -2
 
 
-def other_target(agent: DQN, _: Replay) -> None:
+def other_target(agent: DQN, _: ReplayBuffer) -> None:
     for parameter in agent.target:
         parameter[0] = 1e3
 
 
-def no_number(agent: DQN, _: Replay) -> None:
+def no_number(agent: DQN, _: ReplayBuffer) -> None:
     with torch.no_grad():
         agent.online.parameters[0][0] = torch.nan
 
 
-def other_rows(_: DQN, replay: Replay) -> None:
+def other_rows(_: DQN, replay: ReplayBuffer) -> None:
     for step in range(3):
         observation = np.full((4, *replay.observation_shape), float(step))
         observation[0] = -50.0
         replay.add(observation, [1, 0, 0, 0], [9.0, 1.0, 1.0, 1.0], -observation, [True, False, False, False])
 
 
-def same_rows(_: DQN, replay: Replay) -> None:
+def same_rows(_: DQN, replay: ReplayBuffer) -> None:
     for step in range(3):
         observation = np.full((4, *replay.observation_shape), float(step))
         replay.add(observation, np.zeros(4), np.ones(4), -observation, np.zeros(4))
 
 
 @cache
-def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tuple[DQN, list[Step], Replay]:
+def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tuple[DQN, list[Step], ReplayBuffer]:
     return learnt(WORLDS[world], disturb=same_rows if rows else lambda *_: None, next_value=next_value)
 
 
@@ -407,7 +407,7 @@ def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tu
 )
 @pytest.mark.parametrize("world", WORLDS)
 def test_who_disturbs_one_run_leaves_the_others_bitwise_as_they_were(
-    world: str, disturb: Callable[[DQN, Replay], None], next_value: Callable[..., Tensor]
+    world: str, disturb: Callable[[DQN, ReplayBuffer], None], next_value: Callable[..., Tensor]
 ) -> None:
     calm = undisturbed(world, disturb is other_rows, next_value)
     disturbed = learnt(WORLDS[world], disturb=disturb, next_value=next_value)
@@ -566,10 +566,10 @@ def test_a_first_observation_that_is_no_number_stops_the_training_too() -> None:
         envs = make_envs(lambda run=run: Begins(next(run)), RUNS)
         for env in envs.envs:  # type: ignore[attr-defined]
             env.bad = bad
-        replay = Replay(envs, CAPACITY)
+        replay = ReplayBuffer(envs, CAPACITY)
         agent = Recorder(replay=replay)
         with pytest.raises(EnvironmentFailed, match="run 1"):
-            list(train(envs, agent, replay, steps=STEPS, warmup=0, batch_size=1, progress=False))
+            list(train(envs, agent, replay, steps=STEPS, learning_starts=0, batch_size=1, progress=False))
         assert len(replay) == stored
         assert all(torch.isfinite(seen).all() for seen in agent.seen)
 
@@ -593,19 +593,19 @@ def test_environments_that_hand_out_the_same_array_are_refused() -> None:
         "CartPole-v1", RUNS, "sync", vector_kwargs={"copy": False, "autoreset_mode": AutoresetMode.DISABLED}
     )
     with pytest.raises(ValueError, match="copy=False"):
-        next(train(envs, DQN(envs), Replay(envs, 10), steps=1, warmup=0, batch_size=1, progress=False))
+        next(train(envs, DQN(envs), ReplayBuffer(envs, 10), steps=1, learning_starts=0, batch_size=1, progress=False))
 
 
 def test_a_replay_of_other_observations_is_refused() -> None:
     envs, others = make_envs("CartPole-v1", RUNS), make_envs("Acrobot-v1", RUNS)
     with pytest.raises(ValueError, match=r"holds observations of shape \(6,\), but these have \(4,\)"):
-        next(train(envs, DQN(envs), Replay(others, 10), steps=1, warmup=0, batch_size=1, progress=False))
+        next(train(envs, DQN(envs), ReplayBuffer(others, 10), steps=1, learning_starts=0, batch_size=1, progress=False))
 
 
-@pytest.mark.parametrize("changed", [{"steps": 0}, {"batch_size": 0}, {"warmup": -1}, {"warmup": None}, {"seed": 0.5}])
+@pytest.mark.parametrize("changed", [{"steps": 0}, {"batch_size": 0}, {"learning_starts": -1}, {"learning_starts": None}, {"seed": 0.5}])
 def test_numbers_that_make_no_training_are_refused_before_anything_is_reset(changed: dict[str, Any]) -> None:
     (name,) = changed
     envs = make_envs("CartPole-v1", RUNS)
-    numbers: dict[str, Any] = {"steps": 1, "warmup": 0, "batch_size": 1, "seed": 0, "progress": False} | changed
+    numbers: dict[str, Any] = {"steps": 1, "learning_starts": 0, "batch_size": 1, "seed": 0, "progress": False} | changed
     with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
-        next(train(envs, DQN(envs), Replay(envs, 10), **numbers))
+        next(train(envs, DQN(envs), ReplayBuffer(envs, 10), **numbers))

@@ -9,12 +9,11 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Space, Text, Tuple
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
-from oracles import random_mdp, three_states
 from scipy.stats import chisquare
 
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.vector_env import (
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import (
     FiniteMDPVectorEnv,
     action_dimensions,
     action_shape,
@@ -23,6 +22,7 @@ from sac_tutorial.vector_env import (
     observation_shape,
     vector_length,
 )
+from tests.oracles import random_mdp, three_states
 
 RUNS = 7
 

@@ -8,13 +8,22 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import FAST, mdps, plain_entropy, plain_policy_q, plain_visits, random_mdp, random_policy, three_states
 from torch import Tensor
 
-from sac_tutorial.dynamic_programming import policy_q
 from sac_tutorial.equations import entropy, soft_policy_value
-from sac_tutorial.mdp import FiniteMDP, Outcome
-from sac_tutorial.visitation import expected_entropy, expected_return, state_distribution, visits
+from sac_tutorial.exact.dynamic_programming import policy_q
+from sac_tutorial.exact.visitation import expected_entropy, expected_return, state_distribution, visits
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.oracles import (
+    FAST,
+    mdps,
+    plain_entropy,
+    plain_policy_q,
+    plain_visits,
+    random_mdp,
+    random_policy,
+    three_states,
+)
 
 SEED = st.integers(0, 2**32 - 1)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from sac_tutorial._borders import positive_integer
+from sac_tutorial.validation import positive_integer
 
 
 class ClaimFailed(AssertionError):

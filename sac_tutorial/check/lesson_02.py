@@ -14,10 +14,10 @@ from torch import Tensor
 
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
-from sac_tutorial.dynamic_programming import epsilon_greedy_q
 from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, td_target
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.q_learning import polynomial_step, q_learning
+from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q
+from sac_tutorial.tabular.q_learning import polynomial_step, q_learning
+from sac_tutorial.worlds.gridworld import gridworld
 
 # Exercise 2.1: the target of Q-learning
 

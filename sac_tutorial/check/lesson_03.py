@@ -14,19 +14,19 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sac_tutorial.agents.dqn import DQN, DQNSettings
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table, without_gradient
-from sac_tutorial.dqn import DQN, DQNSettings
-from sac_tutorial.dynamic_programming import epsilon_greedy_q, optimal_q, policy_q
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.off_policy import train
+from sac_tutorial.deep.replay_buffer import ReplayBuffer
+from sac_tutorial.deep.schedule import Linear
 from sac_tutorial.equations import double_value, greedy_value, taken_value, td_target
-from sac_tutorial.features import coordinates
-from sac_tutorial.gridworld import gridworld
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP
-from sac_tutorial.replay import Replay
-from sac_tutorial.schedule import Linear
-from sac_tutorial.training import train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q, optimal_q, policy_q
+from sac_tutorial.worlds.features import coordinates
+from sac_tutorial.worlds.gridworld import gridworld
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import make_envs
 
 # Exercise 3.1: a semi-gradient step of a linear Q
 
@@ -667,8 +667,8 @@ def train_on_the_crossing(next_value: Callable[[Tensor], Tensor], runs: int = TR
     rate = Linear(1e-2, 0.0, updates=1_800)
     settings = DQNSettings(discount=mdp.discount, learning_rate=rate, epsilon=1.0, target_period=50)
     agent = DQN(envs, settings, network=MLP(2, (64,), mdp.actions), next_value=next_value, seed=seed)
-    replay = Replay(envs, TRAINED_STEPS)
-    for _ in train(envs, agent, replay, steps=TRAINED_STEPS, warmup=200, batch_size=64, seed=seed, progress=False):
+    replay = ReplayBuffer(envs, TRAINED_STEPS)
+    for _ in train(envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=64, seed=seed, progress=False):
         pass
     return agent.q(coordinates(mdp)).double()
 

@@ -14,16 +14,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from sac_tutorial.agents.dqn import DQN, DQNSettings
 from sac_tutorial.check.calls import Fault, FaultFound, comparable
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
-from sac_tutorial.dqn import DQN, DQNSettings
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.off_policy import train
+from sac_tutorial.deep.replay_buffer import ReplayBuffer
 from sac_tutorial.equations import double_value as _double_value
 from sac_tutorial.equations import greedy_value, taken_value
-from sac_tutorial.mdp import FiniteMDP
-from sac_tutorial.networks import MLP
-from sac_tutorial.replay import Replay
-from sac_tutorial.training import train
-from sac_tutorial.vector_env import make_envs
+from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.vector_env import make_envs
 
 # Exercise 4.1: what a maximum over uniform errors adds
 
@@ -495,8 +495,8 @@ def trained_bias(next_value: Callable[..., Tensor], runs: int = TRAINED_RUNS, se
     envs = make_envs(mdp, runs)
     settings = DQNSettings(discount=mdp.discount, learning_rate=0.02, epsilon=1.0, target_period=200)
     agent = DQN(envs, settings, network=MLP(mdp.states, (32,), mdp.actions), next_value=next_value, seed=seed)
-    replay = Replay(envs, TRAINED_STEPS)
-    steps = train(envs, agent, replay, steps=TRAINED_STEPS, warmup=200, batch_size=16, seed=seed, progress=False)
+    replay = ReplayBuffer(envs, TRAINED_STEPS)
+    steps = train(envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=16, seed=seed, progress=False)
     biases = [
         agent.q(torch.eye(mdp.states)).amax(-1).mean(-1)
         for step in steps

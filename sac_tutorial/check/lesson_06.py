@@ -15,7 +15,6 @@ from torch import Tensor
 
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
 from sac_tutorial.check.lesson_03 import crossing
-from sac_tutorial.dynamic_programming import policy_q, soft_optimal_q
 from sac_tutorial.equations import (
     boltzmann_divergence as _divergence,
 )
@@ -35,7 +34,8 @@ from sac_tutorial.equations import (
 from sac_tutorial.equations import (
     soft_value as _value,
 )
-from sac_tutorial.mdp import FiniteMDP
+from sac_tutorial.exact.dynamic_programming import policy_q, soft_optimal_q
+from sac_tutorial.worlds.mdp import FiniteMDP
 
 # As many rows as actions: whoever works along the wrong axis gets numbers, not an exception.
 _SQUARE_Q = table([1.0, 5.0, 2.0], [2.0, 8.0, 4.0], [3.0, 6.0, 12.0])

@@ -28,6 +28,7 @@ from sac_tutorial.check.diagnosis import (
     with_gradient,
     without_gradient,
 )
+from sac_tutorial.deep.replay_buffer import Batch
 from sac_tutorial.equations import (
     actor_loss,
     boltzmann_policy,
@@ -39,7 +40,6 @@ from sac_tutorial.equations import (
 from sac_tutorial.equations import (
     temperature_loss as _loss,
 )
-from sac_tutorial.replay import Batch
 
 # Two runs of three states, or three runs of four transitions: in quarters.
 _TWO_OF_3 = (torch.arange(6, dtype=torch.float64) * 5 % 6).view(2, 3) / 4
@@ -1036,7 +1036,7 @@ class PlainLearnable:
     def __init__(self, *parameters: Tensor) -> None:
         self.parameters = [with_gradient(parameter) for parameter in parameters]
 
-    def descend(self, loss: Tensor) -> None:
+    def minimize(self, loss: Tensor) -> None:
         """Take one step of the size `RATE` against the gradient of these parameters, and of no others."""
         gradients = torch.autograd.grad(loss.sum(), self.parameters)
         with torch.no_grad():
@@ -1046,7 +1046,7 @@ class PlainLearnable:
 
 class _Settings(NamedTuple):
     discount: float
-    polyak: float
+    tau: float
 
 
 class SmallAgent:
@@ -1058,7 +1058,7 @@ class SmallAgent:
         actor, critic, log_alpha: each a `PlainLearnable`.
         target_critic: the critics' delayed copies, a list of tensors.
         target_entropy: H̄.
-        settings: with `discount` and `polyak`.
+        settings: with `discount` and `tau`.
     """
 
     def __init__(self, runs: int) -> None:
@@ -1138,21 +1138,21 @@ def _update(agent: SmallAgent, batch: Batch, ways: _Ways = _Ways()) -> Tensor:  
             loss = critic_loss(agent.judge(agent.critic.parameters, batch.observation, batch.action).squeeze(-1), y)
             result = loss.detach()
             if part in ways.descends:
-                agent.critic.descend(loss)
+                agent.critic.minimize(loss)
         if part == "actor":
             action, log_density = agent.draw(batch.observation)
             drawn_log = log_density
             action = batch.action if ways.climbed_action == "replay's" else action
             q = agent.judge(networks[ways.climbed_parameters], batch.observation, action).squeeze(-1).amin(0)
             if part in ways.descends:
-                agent.actor.descend(actor_loss(log_density, q, agent.alpha))
+                agent.actor.minimize(actor_loss(log_density, q, agent.alpha))
         if part == "log_alpha" and part in ways.descends:
             log_density = next_log if ways.price_by == "next" else drawn_log
             (parameter,) = agent.log_alpha.parameters
             alpha = parameter if ways.price_by_itself else agent.alpha
-            agent.log_alpha.descend((alpha * (-log_density.detach() - agent.target_entropy)).mean(-1))
+            agent.log_alpha.minimize((alpha * (-log_density.detach() - agent.target_entropy)).mean(-1))
         if part == "copies" and ways.copies != "none":
-            rate = {"follow": settings.polyak, "swapped": 1 - settings.polyak, "at once": 1.0}[ways.copies]
+            rate = {"follow": settings.tau, "swapped": 1 - settings.tau, "at once": 1.0}[ways.copies]
             pairs = zip(agent.target_critic, agent.critic.parameters, strict=True)
             agent.target_critic = [(1 - rate) * old + rate * new.detach() for old, new in pairs]
     return result
@@ -1197,7 +1197,7 @@ one_update = Exercise(
         Case(
             "every episode ends: the critics",
             (1, small_batch(1, 4, ended=True), "critic"),
-            "Without a next state the target is the reward. agent.critic.descend(…) must be called once, with the twin loss "
+            "Without a next state the target is the reward. agent.critic.minimize(…) must be called once, with the twin loss "
             "of Q(s, a), a the action in the batch.",
         ),
         Case(
@@ -1308,7 +1308,7 @@ one_update = Exercise(
         Misconception(
             "actor stays",
             _otherwise(descends="critic log_alpha"),
-            "Your actor never moves: is there an agent.actor.descend(…)?",
+            "Your actor never moves: is there an agent.actor.minimize(…)?",
         ),
     ],
     observe=_after,
