@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import attrs
 import numpy as np
 import torch
+
+Settings = TypeVar("Settings")
 
 ANY = "(-inf, inf)"
 POSITIVE = "(0, inf)"
@@ -108,6 +110,17 @@ def whole_numbers(name: str, values: object, within: str = COUNT) -> tuple[int, 
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be several whole numbers, such as (64, 64), but is {values!r}.")
     return tuple(whole_number(f"every entry of {name}", value, within) for value in values)
+
+
+def settings_or_default(settings: Any, kind: type[Settings]) -> Settings:
+    """Return the settings of an agent, or the default ones for None.
+
+    Raises:
+        TypeError: If the settings are of another kind.
+    """
+    if settings is not None and not isinstance(settings, kind):
+        raise TypeError(f"settings must be {kind.__name__}, but is {settings!r}.")
+    return kind() if settings is None else settings
 
 
 # Fields of settings: the default and the range stand on the line of the field

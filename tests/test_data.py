@@ -1,4 +1,4 @@
-"""The data files: what they hold is what their dictionary says."""
+"""The data files hold what data/README.md, their dictionary, says."""
 
 import json
 from pathlib import Path
@@ -50,10 +50,10 @@ def test_the_crossing_has_two_ways_short_and_risky_or_long_and_safe(crossing: Fi
     assert int(crossing.live.sum()) == len(ledge) + len(around) + 1
     assert not crossing.live[[*holes, goal]].any()
     moves = crossing.transition_matrix
-    assert moves[ledge][:, :, holes].sum(-1).min(-1).values.max() < 0.06  # one can stand on the ledge and barely slip
+    assert moves[ledge][:, :, holes].sum(-1).min(-1).values.max() < 0.06  # some action on the ledge falls rarely
     for cell in ledge:
-        assert moves[cell, RIGHT, holes].sum() > 0  # but not walk along it without a risk
-    assert moves[around][:, :, holes].sum() == 0  # none on the long way
+        assert moves[cell, RIGHT, holes].sum() > 0  # but walking along the ledge is a risk
+    assert moves[around][:, :, holes].sum() == 0  # no risk on the long way
     best = optimal_q(crossing).argmax(-1)
     assert best[state["1,4"]] == DOWN
     assert best[state["0,2"]] == RIGHT

@@ -1,15 +1,18 @@
 """Gridworlds drawn as text, against outcomes counted by hand and Gymnasium's own lake."""
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
 from sac_tutorial.worlds.gridworld import gridworld
-from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
 
 LEFT, DOWN, RIGHT, UP = range(4)
 
 
-def outcomes(mdp: FiniteMDP, state: int, action: int) -> list[tuple[float, int, float, bool]]:
+def outcomes(mdp: FiniteMDP, state: int, action: int) -> list[Outcome]:
     fields = (mdp.probability, mdp.next_state, mdp.reward, mdp.terminated)
     rows = zip(*(field[state, action].tolist() for field in fields), strict=True)
     return sorted(row for row in rows if row[0] > 0)
@@ -25,20 +28,20 @@ def test_drawing_by_hand() -> None:
     assert mdp.drawing == ("S.G", ".#H")
     assert mdp.start_probability.tolist() == [1, 0, 0, 0, 0]
     side = 0.125
-    # from the start: right is free, left and up bump into the border, down is free
+    # from the start: right and down are free, left and up are off the grid
     assert outcomes(mdp, 0, RIGHT) == [(side, 0, -1, False), (side, 3, -1, False), (0.75, 1, -1, False)]
     assert outcomes(mdp, 0, DOWN) == [(side, 0, -1, False), (side, 1, -1, False), (0.75, 3, -1, False)]
     assert outcomes(mdp, 0, LEFT) == [(side, 0, -1, False), (side, 3, -1, False), (0.75, 0, -1, False)]
-    # beside the goal: up and down bump into the border and the wall
+    # beside the goal: up is off the grid, down is a wall
     assert outcomes(mdp, 1, RIGHT) == [(side, 1, -1, False), (side, 1, -1, False), (0.75, 2, 9, True)]
     assert outcomes(mdp, 1, UP) == [(side, 0, -1, False), (side, 2, 9, True), (0.75, 1, -1, False)]
-    # goal and hole stay what they are, with reward 0
+    # in the goal and the hole, every action stays there with reward 0
     for state in (2, 4):
         for action in range(4):
             assert outcomes(mdp, state, action) == [(1, state, 0, True)]
 
 
-def test_a_step_into_a_hole_pays_and_ends() -> None:
+def test_a_step_into_a_hole_has_its_reward_and_ends_the_episode() -> None:
     mdp = gridworld(["SH"], discount=0.5, hole_reward=-3, step_reward=-0.5)
     assert outcomes(mdp, 0, RIGHT) == [(1, 1, -3.5, True)]
     assert outcomes(mdp, 0, UP) == [(1, 0, -0.5, False)]
@@ -53,7 +56,7 @@ def test_several_starts_are_drawn_uniformly_and_other_characters_are_free_cells(
 
 
 def test_it_draws_gymnasiums_frozen_lake() -> None:
-    # Gymnasium: a third each for the way meant and both sides; its goal pays 1 and its holes 0.
+    # Gymnasium: a third each for the intended direction and both sides; the reward is 1 at the goal and 0 in a hole.
     lake = FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9)
     drawn = gridworld(lake.drawing, discount=0.9, slip=2 / 3, goal_reward=1, hole_reward=0)
     assert torch.allclose(drawn.transition_matrix, lake.transition_matrix)
@@ -62,7 +65,7 @@ def test_it_draws_gymnasiums_frozen_lake() -> None:
     assert drawn.action_labels == lake.action_labels
 
 
-def test_a_slip_of_one_never_goes_the_way_it_was_meant() -> None:
+def test_a_slip_of_one_never_goes_in_the_intended_direction() -> None:
     mdp = gridworld(["...", ".S.", "..."], discount=0.5, slip=1)
     assert outcomes(mdp, 4, UP) == [(0.5, 3, 0, False), (0.5, 5, 0, False)]
 
@@ -74,27 +77,19 @@ def test_a_slip_of_one_never_goes_the_way_it_was_meant() -> None:
         ([], {}, ValueError, "equal length"),
         (["..G"], {}, ValueError, "at least one start, 'S'"),
         ([""], {}, ValueError, "at least one start"),
-        ("S.G", {}, TypeError, "list of lines, but is the string 'S.G'"),
+        ("S.G", {}, TypeError, "list of strings, one for each line, but is 'S.G'"),
+        ([1, 2], {}, TypeError, r"list of strings, one for each line, but is \[1, 2\]"),
         (["SG"], {"slip": 1.5}, ValueError, r"slip must lie in \[0, 1\], but is 1.5"),
         (["SG"], {"slip": -0.1}, ValueError, "slip must lie in"),
         (["SG"], {"slip": "icy"}, TypeError, "slip must be a number, but is 'icy'"),
         (["SG"], {"discount": 2}, ValueError, r"discount must lie in \[0, 1\], but is 2"),
-        (["SG"], {"goal_reward": float("inf")}, ValueError, "'0,0', action 'right' has a reward that is not finite"),
+        (["SG"], {"goal_reward": math.inf}, ValueError, "goal_reward must be finite"),
+        (["SG"], {"hole_reward": "1"}, TypeError, "hole_reward must be a number, but is '1'"),
+        (["SG"], {"step_reward": None}, TypeError, "step_reward must be a number, but is None"),
     ],
 )
-def test_bad_drawings_are_refused(
-    drawing: list[str], options: dict[str, float], error: type[Exception], words: str
+def test_bad_drawings_and_numbers_are_refused(
+    drawing: Any, options: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
         gridworld(drawing, **{"discount": 0.9} | options)
-
-
-@pytest.mark.parametrize("reward", ["goal_reward", "hole_reward", "step_reward"])
-def test_a_reward_is_a_number(reward: str) -> None:
-    with pytest.raises(TypeError, match=f"{reward} must be a number, but is '1'"):
-        gridworld(["S.G"], discount=0.9, **{reward: "1"})
-
-
-def test_lines_are_strings() -> None:
-    with pytest.raises(TypeError, match=r"drawing must be a list of strings, but is \[1, 2\]"):
-        gridworld([1, 2], discount=0.9)

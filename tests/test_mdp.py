@@ -1,13 +1,13 @@
-"""The list of outcomes: its border, its matrices, its sampler, and the places where one can come from."""
+"""FiniteMDP: its matrices, its sampler, what it refuses, and the places where a model can come from."""
 
 import copy
-import dataclasses
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import gymnasium
 import numpy as np
 import pytest
@@ -19,11 +19,8 @@ from torch import Tensor
 
 from sac_tutorial.worlds.garnet import garnet
 from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.helpers import generator
 from tests.oracles import FAST, mdps, random_mdp, three_states
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def one_pair(*outcomes: Outcome, states: int = 4, discount: float = 0.9) -> FiniteMDP:
@@ -144,24 +141,20 @@ def test_smallest_and_largest_draw_take_the_first_and_last_possible_outcome(monk
 
 def test_sampling_is_exact_among_many_pairs() -> None:
     # Each reward names its pair, so a draw that rounded into a neighbour would show.
-    states, actions, outcomes = 60_000, 2, 3
+    states, actions, outcomes = 20_000, 2, 3
     mdp = garnet(states, actions, outcomes, discount=0.9, generator=generator())
     names = torch.arange(states * actions, dtype=torch.float64).view(states, actions, 1).expand(-1, -1, outcomes)
-    mdp = FiniteMDP(
-        mdp.probability, mdp.next_state, names.contiguous(), mdp.terminated, mdp.start_probability, discount=0.9
-    )
+    mdp = attrs.evolve(mdp, reward=names.contiguous())
     state, action = torch.arange(states).repeat_interleave(actions), torch.arange(actions).repeat(states)
-    for seed in range(3):
-        next_state, reward, _ = mdp.sample(state, action, generator(seed))
-        assert torch.equal(reward, (state * actions + action).double())
-        assert (next_state.unsqueeze(-1) == mdp.next_state[state, action]).any(-1).all()
+    next_state, reward, _ = mdp.sample(state, action, generator())
+    assert torch.equal(reward, (state * actions + action).double())
+    assert (next_state.unsqueeze(-1) == mdp.next_state[state, action]).any(-1).all()
 
 
 @pytest.mark.parametrize(("draw", "start"), [(0.0, 1), (0.49, 1), (0.5, 3), (1 - 2**-24, 3)])
 def test_impossible_starts_never_happen(draw: float, start: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    mdp = random_mdp(0, 5, 1, 1, 0.9)
     start_probability = torch.tensor([0, 0.5, 0, 0.5, 0], dtype=torch.float64)
-    mdp = FiniteMDP(mdp.probability, mdp.next_state, mdp.reward, mdp.terminated, start_probability, 0.9)
+    mdp = attrs.evolve(random_mdp(0, 5, 1, 1, 0.9), start_probability=start_probability)
     monkeypatch.setattr(torch, "rand", lambda runs, **_: torch.full((runs,), draw))
     assert mdp.start(2, generator()).tolist() == [start, start]
 
@@ -213,12 +206,12 @@ def test_starts_follow_their_distribution() -> None:
     assert later.start(2, generator()).tolist() == [36, 36]
 
 
-def test_what_is_drawn_belongs_to_whoever_drew_it() -> None:
+def test_draws_share_no_memory_with_the_mdp() -> None:
     one = one_pair((1.0, 0, 0.0, False))
     with torch.inference_mode():
         one.start(2, generator())
         one.sample(torch.tensor([0]), torch.tensor([0]), generator())
-    starts = one.start(2, generator())  # no tensor of inference mode, although it is made of one that was kept there
+    starts = one.start(2, generator())  # cached in inference mode, yet a tensor that may be changed
     starts[0] = 3
     assert starts.tolist() == [3, 0]
     assert one.start(1, generator()).tolist() == [0]
@@ -284,6 +277,7 @@ def test_an_environment_or_options_may_be_given() -> None:
     assert torch.equal(given_env.next_state, by_options.next_state)
     assert by_options.probability.shape[2] == 1
     assert by_options.drawing[0] == "SFFFFFFF" and len(by_options.drawing) == 8
+    assert by_options.action_labels == ("left", "down", "right", "up")
     assert FiniteMDP.from_gymnasium("Taxi-v4", discount=0.9).drawing == ()
 
 
@@ -303,14 +297,27 @@ class NoModel(gymnasium.Env[np.int64, np.int64]):
         ("Blackjack-v1", TypeError, "Blackjack-v1 .*observation space Tuple.*Discrete"),
         (NoModel(), ValueError, "NoModel keeps no model.*env.unwrapped.P"),
         (42, TypeError, "environment.*42"),
+        ("nomodule:Foo-v0", ValueError, "Gymnasium can't make the environment"),
+        (":", ValueError, "Gymnasium can't make the environment"),
     ],
 )
-def test_environments_that_are_no_finite_mdp_are_refused(environment: Any, error: type[Exception], words: str) -> None:
+def test_environments_that_are_not_finite_mdps_are_refused(
+    environment: Any, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         FiniteMDP.from_gymnasium(environment, discount=0.9)
 
 
-# The border of FiniteMDP
+def test_bad_options_for_gymnasium_are_refused() -> None:
+    with pytest.raises(ValueError, match="Gymnasium can't make the environment"):
+        FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9, map_name="9x9")
+    with pytest.raises(
+        TypeError, match=r"Options go with an id, but .* is made already: leave {'is_slippery': False} out"
+    ):
+        FiniteMDP.from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.9, is_slippery=False)
+
+
+# What FiniteMDP refuses
 
 
 def changed(**fields: Any) -> FiniteMDP:
@@ -318,10 +325,9 @@ def changed(**fields: Any) -> FiniteMDP:
     mdp = three_states()
     for name, value in list(fields.items()):
         if callable(value):
-            tensor = getattr(mdp, name).clone()
-            value(tensor)
-            fields[name] = tensor
-    return FiniteMDP(**{field.name: getattr(mdp, field.name) for field in dataclasses.fields(mdp)} | fields)
+            fields[name] = getattr(mdp, name).clone()
+            value(fields[name])
+    return attrs.evolve(mdp, **fields)
 
 
 def put(index: tuple[int, ...] | int, value: float) -> Callable[[Tensor], None]:
@@ -369,20 +375,36 @@ def put(index: tuple[int, ...] | int, value: float) -> Callable[[Tensor], None]:
         ({"discount": math.nan}, ValueError, r"discount must lie in \[0, 1\], but is nan"),
         ({"discount": "0.9"}, TypeError, "discount must be a number, but is '0.9'"),
         ({"discount": True}, TypeError, "discount must be a number, but is True"),
+        ({"state_labels": "hut"}, TypeError, "state_labels must be several strings, but is 'hut'"),
+        ({"action_labels": (1, 2)}, TypeError, r"action_labels must be several strings, but is \(1, 2\)"),
+        ({"drawing": "..."}, TypeError, "drawing must be several strings, but is '...'"),
         ({"state_labels": ("a", "b")}, ValueError, "state_labels must be 3 different names"),
         ({"state_labels": ("a", "b", "a")}, ValueError, "state_labels must be 3 different names"),
         ({"action_labels": ("a", "b", "c")}, ValueError, "action_labels must be 2 different names"),
         ({"drawing": ("S.",)}, ValueError, "drawing .* each of the 3 states"),
     ],
 )
-def test_border(fields: dict[str, Any], error: type[Exception], words: str) -> None:
+def test_bad_fields_are_refused(fields: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         changed(**fields)
 
 
-def test_border_lets_through_what_is_right() -> None:
-    assert changed(drawing=["S#.", "#.#"], discount=1, state_labels=()).drawing == ("S#.", "#.#")
-    assert changed(probability=put((1, 0, 0), 0.5 + 1e-12)).states == 3  # a rounding is no mistake
+def test_good_fields_are_taken() -> None:
+    mdp = changed(drawing=["S#.", "#.#"], discount=np.float32(1), state_labels=())
+    assert (mdp.drawing, mdp.state_labels) == (("S#.", "#.#"), ("0", "1", "2"))
+    assert (type(mdp.discount), mdp.discount) == (float, 1)
+    assert changed(probability=put((1, 0, 0), 0.5 + 1e-12)).states == 3  # rounding is allowed
+
+
+def test_a_changed_copy_computes_its_own_matrices() -> None:
+    mdp = three_states()
+    cached = mdp.expected_reward, mdp.continuation, mdp.continuation_matrix, mdp.live, mdp.start(5, generator())
+    doubled = attrs.evolve(mdp, reward=2 * mdp.reward, terminated=torch.ones_like(mdp.terminated))
+    assert torch.equal(doubled.expected_reward, 2 * cached[0])
+    assert doubled.continuation_matrix.sum() == doubled.continuation.to_dense().sum() == 0
+    assert doubled.live.tolist() == [True, False, True]
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        mdp.discount = 0.9  # type: ignore[misc]
 
 
 def test_outcomes_are_padded_with_impossible_ones() -> None:
@@ -395,6 +417,9 @@ def test_outcomes_are_padded_with_impossible_ones() -> None:
     assert mdp.start_probability.tolist() == [0.5, 0, 0.5]
 
 
+MUST_LIST = r"State 0, action 0 must list \(probability, next_state, reward, terminated\)"
+
+
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [
@@ -402,14 +427,17 @@ def test_outcomes_are_padded_with_impossible_ones() -> None:
         ([[]], "at least one action"),
         ([[[(1.0, 0, 0.0, False)]], []], "State 1 has 0 actions, but state 0 has 1"),
         ([[[(1.0, 0, 0.0, False)], []]], "State '0', action '1' has probabilities that don't sum to 1"),
-        ([[[(1.0, 0, 0.0)]]], "State 0, action 0 must list .probability, next_state, reward, terminated."),
+        ([[[(1.0, 0, 0.0)]]], MUST_LIST),
+        ([[[(1.0, 0.7, 0.0, False)]]], MUST_LIST),
+        ([[[(1.0, "0", 0.0, False)]]], MUST_LIST),
+        ([[[(1.0, 0, 0.0, "False")]]], MUST_LIST),
+        ([[[1.0]]], MUST_LIST),
     ],
 )
 def test_broken_outcome_lists_are_refused(outcomes: Any, words: str) -> None:
+    start = torch.ones(len(outcomes), dtype=torch.float64)
     with pytest.raises(ValueError, match=words):
-        FiniteMDP.from_outcomes(
-            outcomes, start_probability=torch.ones(len(outcomes), dtype=torch.float64), discount=0.9
-        )
+        FiniteMDP.from_outcomes(outcomes, start_probability=start, discount=0.9)
 
 
 # From a file
@@ -448,14 +476,16 @@ def with_outcomes(**changes: Any) -> dict[str, Any]:
     return whole
 
 
-def written(folder: Path, text: str) -> Path:
+def written(folder: Path, content: Any) -> Path:
     path = folder / "village.json"
-    path.write_text(text, encoding="utf-8")
+    if isinstance(content, dict | list):
+        content = json.dumps(content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
 
 def test_json_is_read_as_it_is_written(tmp_path: Path) -> None:
-    mdp = FiniteMDP.from_json(written(tmp_path, json.dumps(document(about="a village", drawing=["S.", "##"]))))
+    mdp = FiniteMDP.from_json(written(tmp_path, document(about="a village", drawing=["S.", "##"])))
     assert (mdp.state_labels, mdp.action_labels, mdp.drawing) == (("hut", "lake"), ("walk", "ride"), ("S.", "##"))
     assert mdp.discount == 0.5
     assert mdp.start_probability.tolist() == [1, 0]
@@ -469,7 +499,11 @@ def test_json_is_read_as_it_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
-        ("{", "Expecting property name"),
+        ("{", "it is not JSON: Expecting property name"),
+        ("", "it is not JSON"),
+        (b"\x80", "it is not JSON"),
+        ('{"discount": 0.9, "discount": 0.5}', "the key 'discount' is there twice"),
+        (document(about=3), "about must be a string, but is 3"),
         ("[1, 2]", "must be a table of keys and values"),
         (without("discount"), "lacks the key 'discount'"),
         (without("outcomes"), "lacks the key 'outcomes'"),
@@ -508,9 +542,8 @@ def test_json_is_read_as_it_is_written(tmp_path: Path) -> None:
     ],
 )
 def test_broken_files_are_named_with_the_key(tmp_path: Path, broken: Any, words: str) -> None:
-    path = written(tmp_path, broken if isinstance(broken, str) else json.dumps(broken))
     with pytest.raises(ValueError, match=f"^village.json: .*{words}"):
-        FiniteMDP.from_json(path)
+        FiniteMDP.from_json(written(tmp_path, broken))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -518,75 +551,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         FiniteMDP.from_json(tmp_path / "nowhere.json")
 
 
-# What was found by trying
+# Copies and words
 
 
-def test_another_map_of_the_same_environment_keeps_its_action_names() -> None:
-    assert FiniteMDP.from_gymnasium("FrozenLake8x8-v1", discount=0.9).action_labels == ("left", "down", "right", "up")
-
-
-def test_options_beside_an_environment_are_refused() -> None:
-    with pytest.raises(TypeError, match="options are for an id"):
-        FiniteMDP.from_gymnasium(gymnasium.make("FrozenLake-v1"), discount=0.9, is_slippery=False)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"), [("nomodule:Foo-v0", {}), ("FrozenLake-v1", {"map_name": "9x9"}), (":", {})]
-)
-def test_whatever_gymnasium_says_of_an_id_is_passed_on(name: str, options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="Gymnasium can't make the environment"):
-        FiniteMDP.from_gymnasium(name, discount=0.9, **options)
-
-
-@pytest.mark.parametrize(
-    "outcome", [(1.0, 0.7, 0.0, False), (1.0, "0", 0.0, False), (1.0, 0, 0.0, "False"), (1.0, 10**30, 0.0, False), 1.0]
-)
-def test_an_outcome_is_taken_as_it_is_or_refused(outcome: Any) -> None:
-    with pytest.raises(
-        ValueError, match=r"State 0, action 0 must list \(probability, next_state, reward, terminated\)"
-    ):
-        FiniteMDP.from_outcomes([[[outcome]]], start_probability=torch.ones(1, dtype=torch.float64), discount=0.9)
-
-
-def test_a_copy_shares_the_model_even_after_an_exact_answer() -> None:
+def test_copies_share_the_model() -> None:
     mdp = FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9)
     assert mdp.continuation.shape == (64, 16)
     assert copy.deepcopy(mdp) is mdp
 
 
-def test_an_mdp_introduces_itself_in_a_line() -> None:
+def test_the_repr_fits_on_a_line() -> None:
     mdp = FiniteMDP.from_gymnasium("FrozenLake-v1", discount=0.9)
     assert repr(mdp) == "FiniteMDP(16 states, 4 actions, 3 outcomes each, discount 0.9)"
-
-
-@pytest.mark.parametrize("name", ["state_labels", "action_labels", "drawing"])
-def test_one_string_is_not_several(name: str) -> None:
-    one = torch.ones(1, 1, 1, dtype=torch.float64)
-    with pytest.raises(TypeError, match=f"{name} must be several strings, but is the one string 'a'"):
-        FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), 0.9, **{name: "a"})
-
-
-@pytest.mark.parametrize(
-    ("discount", "words"),
-    [(1 + 1e-8, "but is 1.00000001"), (10**400, "discount is too large for a floating-point number")],
-)
-def test_a_number_that_is_refused_is_shown_to_the_last_digit(discount: float, words: str) -> None:
-    one = torch.ones(1, 1, 1, dtype=torch.float64)
-    with pytest.raises(ValueError, match=words):
-        FiniteMDP(one, one.long() * 0, one, one < 0, one.flatten(), discount)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ('{"discount": 0.9, "discount": 0.5}', "the key 'discount' is there twice"),
-        ("", "it is no JSON"),
-        ("\x80", "it is no JSON"),
-        (json.dumps(document(about=3)), "about must be a string, but is 3"),
-    ],
-)
-def test_files_that_say_two_things_or_nothing(tmp_path: Path, text: str, words: str) -> None:
-    path = tmp_path / "village.json"
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(ValueError, match=f"^village.json: {words}"):
-        FiniteMDP.from_json(path)

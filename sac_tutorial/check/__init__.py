@@ -1,10 +1,11 @@
 """What lessons and exercises call to be checked.
 
-`verdict` states the claim of a lesson and raises if it does not hold. Each exercise is a callable of its own: hand it your
-function and it returns a `Verdict`, whose text says what is right, what is not, and what to ask yourself. `report` collects
-all verdicts of a session as JSON. How to add an exercise: see `diagnosis`.
-
-The reference answers are here to be imported and read: this is for learning, not exam-proof.
+`verdict` states a claim of a lesson. Every exercise is callable: pass your function to it, and the `Verdict` that it returns
+says what is right, what is wrong, and what to think about next. `report` collects all verdicts of a session as JSON.
+To write an exercise of your own, see `diagnosis`. The reference answers can be imported and read: they are for learning, not
+for exams.
+The engine (`calls`, `claims`, `diagnosis`, `records`) imports nothing but validation.
+May import: equations, validation, worlds, deep, exact, tabular, files, agents.
 """
 
 from sac_tutorial.check.claims import ClaimFailed, verdict
@@ -12,30 +13,36 @@ from sac_tutorial.check.diagnosis import Case, Exercise, Misconception
 from sac_tutorial.check.lesson_01 import discounted_return, expected_backup, solve_policy, state_value, sweeps_needed
 from sac_tutorial.check.lesson_02 import (
     double_q_target,
-    epsilon_greedy,
+    epsilon_greedy_action,
     expected_sarsa_value,
     q_learning_target,
     q_update,
     trained_expected_sarsa,
 )
-from sac_tutorial.check.lesson_03 import dqn_target, polyak_step, semi_gradient_step, trained_dqn, transition
-from sac_tutorial.check.lesson_04 import double_estimate, double_value, needed_steps, trained_double_dqn, uniform_bias
+from sac_tutorial.check.lesson_03 import dqn_target, polyak_update, semi_gradient_step, trained_dqn, transition
+from sac_tutorial.check.lesson_04 import (
+    double_dqn_value,
+    double_estimate,
+    needed_steps,
+    trained_double_dqn,
+    uniform_bias,
+)
 from sac_tutorial.check.lesson_05 import (
-    actor_loss,
+    a2c_actor_loss,
     logit_gradient,
     pathwise_objective,
-    piece_return,
     reinforce_weight,
+    rollout_return,
     td3_target,
 )
 from sac_tutorial.check.lesson_06 import (
-    boltzmann_divergence,
-    floored_policy,
     hottest_policy,
-    soft_policy_iteration,
-    soft_policy_value,
+    policy_divergence,
+    policy_with_floor,
+    soft_maximum,
+    soft_policy_rounds,
     soft_target,
-    soft_value,
+    value_with_entropy,
 )
 from sac_tutorial.check.lesson_07 import (
     discrete_soft_value,
@@ -47,14 +54,14 @@ from sac_tutorial.check.lesson_07 import (
     value_network_loss,
 )
 from sac_tutorial.check.lesson_08 import (
+    alpha_loss,
+    continuous_target_entropy,
     costly_target,
+    discrete_target_entropy,
     lagrangian,
-    numbered_target,
     one_update,
-    price,
-    temperature_loss,
+    optimal_temperature,
     temperature_steps,
-    vector_target,
 )
 from sac_tutorial.check.records import Verdict, report
 
@@ -64,47 +71,47 @@ __all__ = [
     "Exercise",
     "Misconception",
     "Verdict",
-    "actor_loss",
-    "boltzmann_divergence",
+    "a2c_actor_loss",
+    "alpha_loss",
+    "continuous_target_entropy",
     "costly_target",
     "discounted_return",
     "discrete_soft_value",
+    "discrete_target_entropy",
+    "double_dqn_value",
     "double_estimate",
     "double_q_target",
-    "double_value",
     "dqn_target",
-    "epsilon_greedy",
+    "epsilon_greedy_action",
     "expected_backup",
     "expected_sarsa_value",
-    "floored_policy",
     "hottest_policy",
     "lagrangian",
     "logit_gradient",
     "needed_steps",
-    "numbered_target",
     "one_update",
+    "optimal_temperature",
     "pathwise_gradient",
     "pathwise_objective",
-    "piece_return",
-    "polyak_step",
-    "price",
+    "policy_divergence",
+    "policy_with_floor",
+    "polyak_update",
     "q_learning_target",
     "q_update",
     "reinforce_weight",
     "report",
+    "rollout_return",
     "sac_target",
     "semi_gradient_step",
     "soft_actor_loss",
-    "soft_policy_iteration",
-    "soft_policy_value",
+    "soft_maximum",
+    "soft_policy_rounds",
     "soft_target",
-    "soft_value",
     "solve_policy",
     "squashed_log_density",
     "state_value",
     "sweeps_needed",
     "td3_target",
-    "temperature_loss",
     "temperature_steps",
     "trained_double_dqn",
     "trained_dqn",
@@ -113,6 +120,6 @@ __all__ = [
     "twin_loss",
     "uniform_bias",
     "value_network_loss",
-    "vector_target",
+    "value_with_entropy",
     "verdict",
 ]

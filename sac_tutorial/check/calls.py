@@ -1,18 +1,15 @@
-"""Calling a function that somebody else wrote, and turning all that can go wrong into a sentence.
-
-May import: NumPy, torch.
-"""
+"""Call a learner's function, and turn everything that can go wrong into a plain sentence."""
 
 import copy
 import dis
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from numbers import Integral, Real
 from types import CodeType
 from typing import Any
 
+import attrs
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,13 +18,13 @@ Answer = Callable[..., Any]
 """A learner's function."""
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Fault:
-    """Why a call gave nothing that could be compared.
+    """Why a call gave no result that can be compared.
 
     Attributes:
-        kind: what happened, in a word or two: two functions with the same kind of fault may hold the same misconception.
-        sentence: what the reader is told.
+        kind: What happened, in a word or two. Two functions with the same kind of fault may share a misconception.
+        sentence: What the learner is told.
     """
 
     kind: str
@@ -35,24 +32,24 @@ class Fault:
 
 
 NOTHING = "nothing"
-"""The kind of fault of a function that returns nothing, or leaves as it was what it must change."""
+"""Kind of fault: the function returns nothing, or leaves the argument that it must change as it was."""
 RAISED = "raised "
-"""How the kind of fault of a function that raises begins; then comes the name of the exception."""
+"""How the kind begins if the function raises an exception; the name of the exception follows."""
 UNWRITTEN = "unwritten"
-"""The kind of fault of a function that raises NotImplementedError."""
+"""Kind of fault: the function raises NotImplementedError."""
 
-PAIR = "Is there a pair (values, indices), as max(-1) gives, in place of a tensor? Take .values, or use amax."
+PAIR = "Is there a pair (values, indices), as max(-1) returns, in place of a tensor? Take .values, or use amax."
 ADVICE = {
     "Dimension out of range": "Count the axis from the end: -1.",
-    "Boolean value of Tensor with more than one": "`if`, `not` and Python's max ask for one truth, and here are several: "
-    "for tensors there are torch.where, ~ and amax.",
+    "Boolean value of Tensor with more than one": "`if`, `not` and Python's max need one True or False, but this tensor has "
+    "several: use torch.where, ~ or amax.",
     "only integer tensors of a single element": PAIR,
     "can't multiply sequence": PAIR,
     "torch.return_types": PAIR,
-    "tuple indices must be": "Several results came back together, as a tuple: take them apart first, one, other = ….",
-    "must match the size of tensor": "Two shapes met that don't belong together: print both, and count axes from the end.",
+    "tuple indices must be": "A tuple of several results was returned: unpack it first, one, other = ….",
+    "must match the size of tensor": "Two tensors have shapes that do not fit together: print both shapes.",
 }
-"""What to say to an exception whose message contains one of these."""
+"""What to say about an exception whose message contains one of these texts."""
 
 
 class FaultFound(Exception):
@@ -67,7 +64,7 @@ def _stub() -> None: ...
 
 
 def is_stub(answer: Answer) -> bool:
-    """Say whether nothing was written into a function: its body is `...`, `pass` or a docstring."""
+    """Return whether a function is still empty: its body is `...`, `pass` or a docstring."""
     code = getattr(answer, "__code__", None)
     return code is not None and _operations(code) == _operations(_stub.__code__)
 
@@ -77,15 +74,15 @@ def _operations(code: CodeType) -> list[str]:
 
 
 def check_signature(answer: Any, parameters: Sequence[str]) -> None:
-    """Raise a `FaultFound` unless `answer` is a function that takes as many arguments as there are parameters."""
+    """Raise `FaultFound` if `answer` is not a function that takes as many arguments as there are parameters."""
     if not callable(answer):
         raise FaultFound(
             "no function",
-            f"a function is expected, but this is {_a(answer)}: hand over the function itself, without calling it.",
+            f"a function is expected, but this is {_a(answer)}: pass the function itself, without calling it.",
         )
     try:
         signature = inspect.signature(answer)
-    except (TypeError, ValueError):  # some functions written in C don't tell
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return
     try:
         signature.bind(*parameters)
@@ -101,13 +98,13 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
     """Call `answer` with copies of the arguments and return its result.
 
     Args:
-        answer: the function.
-        parameters: names of its arguments, for the sentences.
-        arguments: what it is given.
-        changes: name of the one argument that it must change in place; that argument is then the result.
+        answer: The learner's function.
+        parameters: Names of its arguments, for the sentences.
+        arguments: The arguments.
+        changes: Name of the argument that the function must change in place; this argument is then the result.
 
     Raises:
-        FaultFound: if the function raises, returns nothing, or changes an argument that it must leave alone.
+        FaultFound: If the function raises, returns nothing, or changes an argument that it must leave alone.
     """
     given = [_copy(argument) for argument in arguments]
     try:
@@ -116,7 +113,7 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
             result = answer(*given)
     except NotImplementedError:
         raise FaultFound(UNWRITTEN, "your function raises NotImplementedError.") from None
-    except Exception as error:  # a stranger's function may raise anything
+    except Exception as error:  # a learner's function may raise anything
         said = " ".join(str(error).split())
         said = said if len(said) <= 200 else said[:200] + " …"
         said = f"your function raised {type(error).__name__}{': ' if said else ''}{said}"
@@ -128,15 +125,15 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
         if name != changes and not _same(before, after):
             raise FaultFound(
                 f"changed {name}",
-                f"your function changes {name}, which belongs to its caller: x += y, x[...] = y and functions whose name "
-                "ends in _ do that. Write x = x + y, which makes a new tensor, or work on x.clone().",
+                f"your function changes its argument {name}: x += y, x[...] = y and functions whose name ends in _ do "
+                "that. Write x = x + y, which makes a new tensor, or work on x.clone().",
             )
     if changes is None:
         if result is None or result is Ellipsis:
             raise FaultFound(
                 NOTHING,
                 "your function returns nothing: does every way through it end in a `return`? print shows a number, but does "
-                "not hand it over.",
+                "not return it.",
             )
         return result
     place = list(parameters).index(changes)
@@ -144,12 +141,11 @@ def call(answer: Answer, parameters: Sequence[str], arguments: Sequence[Any], ch
         if result is None or result is Ellipsis:
             raise FaultFound(
                 NOTHING,
-                f"your function leaves {changes} as it was: an entry that was looked up, old = {changes}[…], is a copy; assign "
-                f"to {changes}[…] itself.",
+                f"your function does not change {changes}: old = {changes}[…] makes a copy, so assign to {changes}[…] itself.",
             )
         raise FaultFound(
             "not in place",
-            f"your function leaves {changes} as it was and returns something new: write the result into {changes} itself.",
+            f"your function does not change {changes} but returns a new tensor: write the result into {changes} itself.",
         )
     return given[place]
 
@@ -158,12 +154,12 @@ def comparable(result: Any, expected: Any, *, chosen: bool = True) -> Tensor:
     """Return `result` as a tensor that can be compared with `expected`, entry by entry.
 
     Args:
-        result: what the learner's function returned.
-        expected: what it should have returned: a tensor or a whole number.
-        chosen: for integers: whether the function chooses them, as argmax does, and does not merely hand them on.
+        result: What the learner's function returned.
+        expected: What it should have returned: a tensor or a whole number.
+        chosen: For integers: True if the function chooses them, as argmax does, False if it only passes them on.
 
     Raises:
-        FaultFound: if it is of another type, of another shape, or not finite.
+        FaultFound: If the result has another type or shape, or is not finite.
     """
     if not isinstance(expected, Tensor):
         return _whole_number(result)
@@ -172,18 +168,18 @@ def comparable(result: Any, expected: Any, *, chosen: bool = True) -> Tensor:
         raise FaultFound("type", f"your function must return a tensor, but it returns {_a(result)}{advice}")
     if result.dtype != expected.dtype:
         right = str(expected.dtype).removeprefix("torch.")
-        wanted = "truths (torch.bool)" if right == "bool" else f"{right} numbers"
+        wanted = "True and False (torch.bool)" if right == "bool" else f"{right} numbers"
         wrong = str(result.dtype).removeprefix("torch.")
         advice = "."
         if wrong == "float32" and right == "float64":
-            advice = "; is there a tensor that was made without dtype=torch.float64, or a .float()?"
+            advice = "; is a tensor made without dtype=torch.float64, or is there a .float()?"
         if right == "int64" and chosen and result.is_floating_point():
-            advice = "; actions are numbers of columns, as argmax gives them, while max gives values."
+            advice = "; an action is the index of a column, as argmax returns it, while max returns values."
         raise FaultFound("dtype", f"your function must return {wanted}, but it returns {wrong}{advice}")
     if result.shape != expected.shape:
         raise FaultFound(f"shape {tuple(result.shape)}", _shape_sentence(tuple(result.shape), tuple(expected.shape)))
     if result.isnan().any():
-        raise FaultFound("NaN", "your answer contains NaN, which is no number: is there a 0/0, or an infinity times 0?")
+        raise FaultFound("NaN", "your answer contains NaN (not a number): is there a 0/0, or an infinity times 0?")
     if result.isinf().any():
         raise FaultFound("infinite", "your answer contains an infinite number: is there a division by 0?")
     return result.detach()
@@ -195,7 +191,7 @@ def _whole_number(result: Any) -> Tensor:
     if isinstance(result, bool) or not isinstance(result, Real):
         raise FaultFound("type", f"your function must return a whole number, but it returns {_a(result)}.")
     if result != result:
-        raise FaultFound("NaN", "your function returns NaN, which is no number.")
+        raise FaultFound("NaN", "your function returns NaN (not a number).")
     if not isinstance(result, Integral) and not float(result).is_integer():
         raise FaultFound("fraction", f"your function must return a whole number, but it returns {float(result):.4g}.")
     return torch.tensor(float(result), dtype=torch.float64)
@@ -205,19 +201,19 @@ def _shape_sentence(found: tuple[int, ...], right: tuple[int, ...]) -> str:
     sentence = f"your answer has the shape {found}, but {right if right else '(), one number,'} is expected"
     if found == (*right, 1):
         return (
-            f"{sentence}: there is one axis too many; look for keepdim=True, unsqueeze, [:, None] or an index of that shape, "
-            "or for a last axis that was to vanish."
+            f"{sentence}: there is one axis too many. Look for keepdim=True, unsqueeze, [:, None], an index of that shape, or "
+            "a last axis that should be summed or averaged away."
         )
     if right and right[-1] > 1 and found == (*right, right[-1]):
         return (
-            f"{sentence}. There are several ways to such a table: a column of shape {(*right, 1)} met a row of shape {right} "
-            "(look for keepdim=True, unsqueeze, [:, None]), a matrix product (@), an index such as [:, best]; or an axis "
-            "that must vanish is still there."
+            f"{sentence}. Perhaps a column of shape {(*right, 1)} met a row of shape {right} (look for keepdim=True, "
+            "unsqueeze, [:, None]); perhaps there is a matrix product (@) or an index such as [:, best]; perhaps an axis is "
+            "still there that should be summed or averaged away."
         )
     if found[:-1] == right:
-        return f"{sentence}: there is one axis too many; which axis must vanish?"
+        return f"{sentence}: there is one axis too many. Which axis should be summed or averaged away?"
     if found[1:] == right:
-        return f"{sentence}: there is one axis too many, in front; must it vanish, or where does it come from?"
+        return f"{sentence}: there is one axis too many, in front. Where does it come from?"
     return f"{sentence}."
 
 
@@ -238,7 +234,7 @@ def _copy(argument: Any) -> Any:
     if isinstance(argument, Tensor):
         return argument.clone()
     if isinstance(argument, torch.Generator):
-        return argument  # drawing from it is what it is for
+        return argument  # the function may draw from it
     return copy.deepcopy(argument)
 
 
@@ -246,6 +242,6 @@ def _same(before: Any, after: Any) -> bool:
     if isinstance(before, Tensor):
         cut_off = before.requires_grad and not after.requires_grad  # by detach_
         return not cut_off and before.shape == after.shape and bool(torch.equal(before, after))
-    if isinstance(before, tuple):  # of tensors, perhaps, and those have no one truth
+    if isinstance(before, tuple):  # perhaps of tensors, which == compares entry by entry
         return all(map(_same, before, after))
     return isinstance(before, torch.Generator) or bool(before == after)

@@ -1,12 +1,11 @@
-"""`Exercise`: a check that says what the learner seems to believe, not merely that the answer is wrong.
+"""`Exercise`: a check that tells learners what they seem to believe, not only that the answer is wrong.
 
-An exercise is a reference answer, *cases* that each isolate one factor of the equation, and *misconceptions*: whole wrong
-answers that people really write, each with the hint that it earns. A wrong answer that agrees with a misconception in every
-case gets the misconception's hint. Any other wrong answer, with two mistakes in it for instance, gets the hint of the first
-case that it fails, or of the misconception that agrees with it there and, of all such, in most other cases; that one case may
-be a coincidence, and the text says so.
+An exercise has a reference answer, *cases* that each isolate one factor of the equation, and *misconceptions*: wrong answers
+that people really write, each with its hint. An answer that agrees with a misconception in every case gets the hint of that
+misconception. Any other wrong answer gets the hint of the first case that it fails; or, if exactly one misconception agrees
+with it there (and in most other cases), that misconception's hint, marked "In this case at least".
 
-To add an exercise of your own, write these three down:
+To write an exercise of your own, write down these three parts:
 
 >>> from sac_tutorial.check import Case, Exercise, Misconception
 >>> import torch
@@ -17,31 +16,27 @@ To add an exercise of your own, write these three down:
 ...     reference=area,
 ...     cases=[
 ...         Case("both sides are 1", (torch.tensor([1.0]), torch.tensor([1.0])), "A unit square has the area 1."),
-...         Case("one side is longer", (torch.tensor([3.0]), torch.tensor([5.0])), "Fifteen unit squares fit in."),
+...         Case("one side is longer", (torch.tensor([3.0]), torch.tensor([5.0])), "Count the unit squares inside."),
 ...     ],
 ...     misconceptions=[
-...         Misconception("circumference", lambda width, height: 2 * (width + height), "This is the way around it."),
+...         Misconception("circumference", lambda width, height: 2 * (width + height), "This is the length of the border."),
 ...     ],
 ... )
 >>> rectangle_area.rehearse()
 >>> rectangle_area(lambda width, height: width + width * height - 1)
 ✗ rectangle_area: 1 of 2 cases right.
   Where one side is longer (you: 17, expected: 15):
-  Fifteen unit squares fit in.
+  Count the unit squares inside.
 >>> rectangle_area(lambda width, height: 2 * (width + height))
 ✗ rectangle_area: 0 of 2 cases right.
   Where both sides are 1 (you: 4, expected: 1):
-  This is the way around it.
+  This is the length of the border.
 >>> rectangle_area(area)
 ✓ rectangle_area: all 2 cases right.
 >>> rectangle_area(area).score
 1.0
 
-`rehearse` raises if the reference fails, if a misconception passes or can't be told from another, or if it does nothing but
-raise: call it in a test. The reference and the misconceptions can be imported, and read, by whoever takes the exercise.
-That is as it should be for learning; it is not exam-proof.
-
-May import: `calls`, `records`, torch.
+`rehearse` checks the exercise itself: call it in a test.
 """
 
 import inspect
@@ -49,10 +44,10 @@ import io
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -71,39 +66,39 @@ from sac_tutorial.check.calls import (
 from sac_tutorial.check.records import Verdict, record
 
 Outcome = Tensor | Fault
-"""What came of a case: something to compare, or a fault."""
+"""The result of a case: a tensor to compare, or a fault."""
 
 Observe = Callable[..., Any]
-"""From a function and the arguments of a case to what is compared. The default calls the function once."""
+"""Takes a function and the arguments of a case and returns what is compared. The default calls the function once."""
 
 PRINTED = 1_000
-"""So many characters of what the learner's function prints are shown; some checks call it thousands of times."""
+"""How many characters of the function's own prints are shown; some checks call the function thousands of times."""
 
 
 def table(*rows: Any) -> Tensor:
-    """Return a float64 tensor: of rows, or of the numbers of one row."""
+    """Return a float64 tensor of several rows, or of the numbers of one row."""
     return torch.tensor(rows, dtype=torch.float64)
 
 
 def flags(*rows: object) -> Tensor:
-    """Return a bool tensor: of rows, or of the truths of one row."""
+    """Return a bool tensor of several rows, or of the values of one row."""
     return torch.tensor(rows, dtype=torch.bool)
 
 
 def with_gradient(tensor: Tensor) -> Tensor:
-    """Return a copy by which a result can be differentiated."""
+    """Return a copy that requires a gradient."""
     return tensor.clone().requires_grad_()
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Case:
     """Arguments that isolate one factor of an equation.
 
     Attributes:
-        where: what is special about them, to be read after "Where": "the episode ends".
-        arguments: what the function is given, in order.
-        hint: for the reader who gets this case wrong, one or two sentences; best a question.
-        expected: the right result. None: what the reference returns.
+        where: What is special about the arguments, read after "Where": "the episode ends".
+        arguments: The arguments of the function, in order.
+        hint: One or two sentences for a learner who gets this case wrong; best a question.
+        expected: The right result. None: the result of the reference.
     """
 
     where: str
@@ -112,15 +107,15 @@ class Case:
     expected: Any = None
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Misconception:
-    """A whole wrong answer, and what to say to the one who gives it.
+    """A wrong answer that people really write, and its hint.
 
     Attributes:
-        name: for tests and teachers.
-        answer: the wrong function.
-        hint: one to three sentences that don't give the answer away.
-        outcomes: what it gives in each case, written down where that takes long to find out. None: it is called.
+        name: Name for tests and teachers.
+        answer: The wrong function.
+        hint: One to three sentences that do not give the answer away.
+        outcomes: Its result in each case, written down where the computation takes long. None: the function is called.
     """
 
     name: str
@@ -133,18 +128,18 @@ class Exercise:
     """A check of one function; call it with the learner's function and get a `Verdict`.
 
     Args:
-        name: of the exercise; best that of the function.
-        reference: a right answer; its parameters are the parameters that the learner's function must have.
-        cases: from the simplest to the fullest; the last ones give the function a leading run axis.
-        misconceptions: at least three named ones, if you can.
-        changes: name of the argument that the function must change in place; what is compared is that argument.
-        observe: for what can't be compared entry by entry, such as random actions: called with a guarded version of the
-            function and the arguments of a case, it returns what is compared, for instance frequencies.
-        tolerance: how far an entry may be from what is expected, relative and absolute.
-        likeness: the same for two wrong answers that count as alike, where both are left to chance. None: `tolerance`.
+        name: Name of the exercise, best the name of the function.
+        reference: A right answer. The learner's function must take the same arguments.
+        cases: From the simplest to the fullest; the last cases have a leading run axis.
+        misconceptions: Best three or more.
+        changes: Name of the argument that the function must change in place, and that is compared.
+        observe: For results that cannot be compared entry by entry, such as random actions: it is called with a guarded
+            version of the function and the arguments of a case, and returns what is compared, for instance frequencies.
+        tolerance: How far an entry may be from the expected one, relative and absolute.
+        likeness: The same for two wrong answers that count as alike, in exercises with randomness. None: `tolerance`.
 
     Raises:
-        ValueError: for an exercise without cases.
+        ValueError: If there are no cases.
     """
 
     def __init__(
@@ -171,7 +166,7 @@ class Exercise:
     def __call__(self, answer: Answer) -> Verdict:
         """Check the learner's function and keep the verdict for the report.
 
-        Whatever the function raises becomes a sentence, short of an interrupt: a loop that never ends must be interrupted.
+        Every exception of the function becomes a sentence; only KeyboardInterrupt passes, so that endless loops can be stopped.
         """
         with redirect_stdout(io.StringIO()) as output:
             verdict = record(self.judge(answer))
@@ -180,7 +175,7 @@ class Exercise:
         return verdict
 
     def judge(self, answer: Answer) -> Verdict:
-        """Check a function, as a call does, but keep no record of it."""
+        """Check a function without keeping a record."""
         try:
             check_signature(answer, self.parameters)
         except FaultFound as found:
@@ -206,8 +201,8 @@ class Exercise:
         """Check the exercise itself.
 
         Raises:
-            ValueError: if the reference fails; if a misconception passes, raises in every case, gives other outcomes than
-                noted or can't be told from another; if two hints are alike.
+            ValueError: If the reference fails; if a misconception passes, raises in every case, differs from the outcomes
+                written down for it, or cannot be told from another one; or if two hints are the same.
         """
         try:
             verdict = self.judge(self.reference)
@@ -216,16 +211,14 @@ class Exercise:
         if verdict.score < 1:
             raise ValueError(f"The reference of {self.name} fails: {verdict}")
         for misconception in self.misconceptions:
-            outcomes, what = (
-                self._outcomes(misconception.answer),
-                f"The misconception {misconception.name!r} of {self.name}",
-            )
+            outcomes = self._outcomes(misconception.answer)
+            what = f"The misconception {misconception.name!r} of {self.name}"
             if all(self._right(outcomes)):
                 raise ValueError(f"{what} passes every case.")
             if all(map(_raised, outcomes)):
-                raise ValueError(f"{what} raises in every case, as any broken answer may.")
+                raise ValueError(f"{what} raises in every case, as any broken answer may do.")
             if not all(map(self._alike, outcomes, self._outcomes_of(misconception))):
-                raise ValueError(f"{what} gives other outcomes than noted.")
+                raise ValueError(f"{what} differs from the outcomes written down for it.")
             others = [other.name for other in self._recognised(outcomes) if other is not misconception]
             if others:
                 raise ValueError(f"No case of {self.name} tells {misconception.name!r} from {others[0]!r}.")
@@ -235,7 +228,7 @@ class Exercise:
 
     @cached_property
     def _expected(self) -> list[Any]:
-        """What the reference returns in each case, in the type in which it returns it."""
+        """What the reference returns in each case, as it returns it."""
 
         def trusted(*arguments: Any) -> Any:
             return call(self.reference, self.parameters, arguments, self.changes)
@@ -251,9 +244,7 @@ class Exercise:
         def outcome(case: Case, expected: Any) -> Outcome:
             try:
                 with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(
-                        0
-                    )  # an answer that draws from the global generator gets the same draws every time
+                    torch.manual_seed(0)  # the same draws every time, even from the global generator
                     return comparable(self.observe(guarded, *case.arguments), expected)
             except FaultFound as found:
                 return found.fault
@@ -283,34 +274,29 @@ class Exercise:
         return self._believed[misconception.name]
 
     def _recognised(self, outcomes: list[Outcome]) -> list[Misconception]:
-        """Return the misconceptions that agree with the answer in every case; exceptions alone tell nothing."""
-        return [
-            misconception
-            for misconception in self.misconceptions
-            if not all(map(_raised, outcomes)) and all(map(self._alike, outcomes, self._outcomes_of(misconception)))
-        ]
+        """Return the misconceptions that agree with the answer in every case."""
+        if all(map(_raised, outcomes)):  # any broken answer raises: this is no evidence
+            return []
+        return [each for each in self.misconceptions if all(map(self._alike, outcomes, self._outcomes_of(each)))]
 
     def _hint(self, outcomes: list[Outcome], first: int) -> str:
-        """Return what to say to an answer whose first wrong case is number `first`."""
+        """Return the hint for an answer whose first wrong case is number `first`."""
         recognised, outcome = self._recognised(outcomes), outcomes[first]
         if len(recognised) == 1:
             return recognised[0].hint
         if isinstance(outcome, Fault):
-            # If an earlier case was right, what is special about this one may well be the reason.
+            # The hint of the case fits only if an earlier case was right, so that this one may be the reason.
             unrelated = first == 0 or outcome.kind == NOTHING or outcome.kind.startswith("changed")
             return "" if unrelated else self.cases[first].hint
         similar = self._resembles(outcomes, first)
         return f"In this case at least: {similar[0].hint}" if len(similar) == 1 else self.cases[first].hint
 
     def _resembles(self, outcomes: list[Outcome], first: int) -> list[Misconception]:
-        """Return the misconceptions that agree with the answer in its first wrong case and, of these, in most others."""
-        agreement = {}
-        for number, misconception in enumerate(self.misconceptions):
-            alike = list(map(self._alike, outcomes, self._outcomes_of(misconception)))
-            if alike[first]:
-                agreement[number] = sum(alike)
-        most = max(agreement.values(), default=0)
-        return [self.misconceptions[number] for number, alike in agreement.items() if alike == most]
+        """Return the misconceptions that agree in the first wrong case, and of these the ones that agree most often."""
+        agreements = [list(map(self._alike, outcomes, self._outcomes_of(each))) for each in self.misconceptions]
+        counts = [sum(alike) if alike[first] else 0 for alike in agreements]
+        most = max(counts, default=0)
+        return [each for each, count in zip(self.misconceptions, counts, strict=True) if count == most > 0]
 
     def _finding(self, outcome: Outcome, number: int) -> str:
         where = f"Where {self.cases[number].where}"
@@ -331,21 +317,21 @@ class Exercise:
 
 
 def without_gradient(answer: Answer, *arguments: Any) -> Any:
-    """Call the answer once, and find fault with a result through which a gradient would flow."""
+    """Call the answer once; a result that carries a gradient is a fault."""
     result = answer(*arguments)
     if isinstance(result, Tensor) and result.requires_grad:
         raise FaultFound(
             "gradient",
-            "the numbers are one thing, but what you return carries a gradient: whoever differentiates the loss would "
-            "differentiate it too.",
+            "your result carries a gradient: when the loss is differentiated, your result would be differentiated too. The "
+            "numbers may still be right.",
         )
     return result
 
 
 def differentiated(like: Callable[..., Tensor]) -> Observe:
-    """Make what observes an answer: its result or, where arguments carry gradients, the derivative by the last such one.
+    """Return an `Observe`: the result or, where arguments carry gradients, the derivative by the last such argument.
 
-    `like` makes, of the arguments, a tensor that has the type and the shape of a right result.
+    `like` makes a tensor of the type and shape of a right result out of the arguments.
     """
 
     def observe(answer: Answer, *arguments: Any) -> Any:
@@ -357,7 +343,7 @@ def differentiated(like: Callable[..., Tensor]) -> Observe:
         assert isinstance(result, Tensor)
         if not result.requires_grad:
             raise FaultFound(
-                "no gradient", "the number may be right, but it carries no gradient: nothing can be learnt from it."
+                "no gradient", "the number may be right, but it carries no gradient: nothing can be learned from it."
             )
         (gradient,) = torch.autograd.grad(result.sum(), leaves[-1], allow_unused=True)
         return torch.zeros_like(leaves[-1]) if gradient is None else gradient
@@ -374,5 +360,5 @@ def _call_once(answer: Answer, *arguments: Any) -> Any:
 
 
 def _number(value: Tensor) -> str:
-    """Write a number with four digits: the same text on every machine, as long as cases have short numbers."""
+    """Return a number with four digits: the same text on every machine, if the cases have short numbers."""
     return f"{float(value) + 0.0:.4g}"

@@ -1,8 +1,6 @@
 """The exercises of lesson 01, Bellman equations: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `diagnosis`, `equations`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG005 an argument that is not read is what many a misconception comes to

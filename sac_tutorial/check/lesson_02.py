@@ -1,8 +1,6 @@
 """The exercises of lesson 02, Q-learning: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `calls`, `diagnosis`, `dynamic_programming`, `equations`, `gridworld`, `q_learning`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -16,7 +14,8 @@ from sac_tutorial.check.calls import Fault, FaultFound, comparable
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
 from sac_tutorial.equations import double_value, epsilon_greedy_value, greedy_value, td_target
 from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q
-from sac_tutorial.tabular.q_learning import polynomial_step, q_learning
+from sac_tutorial.tabular.q_learning import q_learning
+from sac_tutorial.tabular.step_sizes import polynomial_step
 from sac_tutorial.worlds.gridworld import gridworld
 
 # Exercise 2.1: the target of Q-learning
@@ -156,7 +155,7 @@ LIKENESS = 0.05
 """How near the frequencies of two wrong answers must be to count as alike: where runs share a coin, it is 1,000 coins."""
 
 
-def _epsilon_greedy(q: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
+def _epsilon_greedy_action(q: Tensor, epsilon: float, generator: torch.Generator) -> Tensor:
     """Draw from the ε-greedy policy, equation (2.9), with ties broken at random."""
     explore = torch.rand(q.shape[:-1], generator=generator) < epsilon
     best = q == q.amax(-1, keepdim=True)
@@ -201,9 +200,9 @@ def _count(answer: Callable[..., object], what: str, q: Tensor, epsilon: float, 
 _ONE_BEST, _TWO_BEST, _THREE_ACTIONS = table(0.0, 1.0, 3.0, 2.0), table(5.0, 1.0, 5.0, 0.0), table(0.0, 3.0, 2.0)
 # Where runs share a draw, four of them can't come to thirds, nor five to halves.
 
-epsilon_greedy = Exercise(
-    "epsilon_greedy",
-    _epsilon_greedy,
+epsilon_greedy_action = Exercise(
+    "epsilon_greedy_action",
+    _epsilon_greedy_action,
     cases=[
         Case(
             "ε is 0 and each of three runs has a best action of its own",
@@ -259,7 +258,7 @@ epsilon_greedy = Exercise(
         ),
         Misconception(
             "never explores",
-            lambda q, epsilon, generator: _epsilon_greedy(q, 0.0, generator),
+            lambda q, epsilon, generator: _epsilon_greedy_action(q, 0.0, generator),
             "Your actions are always greedy. An action that looked bad once is never tried again: what is ε for?",
         ),
         Misconception(
@@ -269,12 +268,12 @@ epsilon_greedy = Exercise(
         ),
         Misconception(
             "ε and 1 − ε swapped",
-            lambda q, epsilon, generator: _epsilon_greedy(q, 1 - epsilon, generator),
+            lambda q, epsilon, generator: _epsilon_greedy_action(q, 1 - epsilon, generator),
             "Your actions explore with probability 1 − ε and are greedy with probability ε. Should it be the other way round?",
         ),
         Misconception(
             "one coin for all runs",
-            lambda q, epsilon, generator: _epsilon_greedy(
+            lambda q, epsilon, generator: _epsilon_greedy_action(
                 q, float(torch.rand(1, generator=generator) < epsilon), generator
             ),
             "All your runs explore at the same time: they share one coin. Runs are independent only if each tosses its own.",
@@ -284,7 +283,7 @@ epsilon_greedy = Exercise(
             lambda q, epsilon, generator: torch.where(
                 torch.rand(q.shape[:-1], generator=generator) < epsilon,
                 torch.where(q == q.amax(-1, keepdim=True), -1.0, torch.rand(q.shape, generator=generator)).argmax(-1),
-                _epsilon_greedy(q, 0.0, generator),
+                _epsilon_greedy_action(q, 0.0, generator),
             ),
             "Your exploration never takes the best action. In (2.9) it is uniform over all actions, so that the best one has "
             "1 − ε + ε/A.",

@@ -1,16 +1,13 @@
 """The exercises of lesson 03, DQN: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `calls`, `diagnosis`, `dqn`, `dynamic_programming`, `equations`, `features`, `gridworld`, `mdp`, `networks`,
-`replay`, `schedule`, `training`, `vector_env`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
 
 from collections.abc import Callable
-from dataclasses import replace
 
+import attrs
 import torch
 from torch import Tensor
 
@@ -20,7 +17,7 @@ from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, t
 from sac_tutorial.deep.networks import MLP
 from sac_tutorial.deep.off_policy import train
 from sac_tutorial.deep.replay_buffer import ReplayBuffer
-from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.deep.schedule import LinearSchedule
 from sac_tutorial.equations import double_value, greedy_value, taken_value, td_target
 from sac_tutorial.exact.dynamic_programming import epsilon_greedy_q, optimal_q, policy_q
 from sac_tutorial.worlds.features import coordinates
@@ -542,14 +539,14 @@ transition = Exercise(
 # Exercise 3.4: how the target network follows
 
 
-def _polyak_step(target: Tensor, online: Tensor, rate: float) -> Tensor:
+def _polyak_update(target: Tensor, online: Tensor, rate: float) -> Tensor:
     """Return (1 − τ) θ̄ + τ θ, equation (3.11), without gradient."""
     return target + rate * (online.detach() - target)
 
 
-polyak_step = Exercise(
-    "polyak_step",
-    _polyak_step,
+polyak_update = Exercise(
+    "polyak_update",
+    _polyak_update,
     cases=[
         Case(
             "τ is ¼",
@@ -654,7 +651,7 @@ def _first_action_only(mdp: FiniteMDP) -> Tensor:
 _ANSWERS: dict[str, Callable[[FiniteMDP], Tensor]] = {
     "Q*": optimal_q,
     "the Q of the uniform policy": lambda mdp: epsilon_greedy_q(mdp, 1.0),
-    "the Q of the worst actions": lambda mdp: -optimal_q(replace(mdp, reward=-mdp.reward)),
+    "the Q of the worst actions": lambda mdp: -optimal_q(attrs.evolve(mdp, reward=-mdp.reward)),
     "the Q of always taking action 0": lambda mdp: policy_q(mdp, _first_action_only(mdp)),
 }
 """The exact answers that a learner may end at."""
@@ -664,11 +661,13 @@ def train_on_the_crossing(next_value: Callable[[Tensor], Tensor], runs: int = TR
     """Train DQN on the course MDP, shown by coordinates, from transitions all over it; return Q, shape (runs, S, A)."""
     mdp = crossing()
     envs = make_envs(mdp.exploring_starts(), runs, features=coordinates(mdp), time_limit=1)
-    rate = Linear(1e-2, 0.0, updates=1_800)
+    rate = LinearSchedule(1e-2, 0.0, updates=1_800)
     settings = DQNSettings(discount=mdp.discount, learning_rate=rate, epsilon=1.0, target_period=50)
     agent = DQN(envs, settings, network=MLP(2, (64,), mdp.actions), next_value=next_value, seed=seed)
     replay = ReplayBuffer(envs, TRAINED_STEPS)
-    for _ in train(envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=64, seed=seed, progress=False):
+    for _ in train(
+        envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=64, seed=seed, progress=False
+    ):
         pass
     return agent.q(coordinates(mdp)).double()
 

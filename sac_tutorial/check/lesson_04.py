@@ -1,8 +1,6 @@
 """The exercises of lesson 04, double DQN: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `calls`, `diagnosis`, `dqn`, `equations`, `mdp`, `networks`, `replay`, `training`, `vector_env`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG005 an argument that is not read is what many a misconception comes to
@@ -20,8 +18,7 @@ from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, table
 from sac_tutorial.deep.networks import MLP
 from sac_tutorial.deep.off_policy import train
 from sac_tutorial.deep.replay_buffer import ReplayBuffer
-from sac_tutorial.equations import double_value as _double_value
-from sac_tutorial.equations import greedy_value, taken_value
+from sac_tutorial.equations import double_value, greedy_value, taken_value
 from sac_tutorial.worlds.mdp import FiniteMDP
 from sac_tutorial.worlds.vector_env import make_envs
 
@@ -134,11 +131,11 @@ def _no_index(answer: Callable[..., object], *arguments: object) -> object:
 
 def _double_dqn_value(online_q: Tensor, target_q: Tensor) -> Tensor:
     """Return Q(s′, argmax_a′ Q(s′,a′;θ); θ̄), the next-state value of equation (4.6)."""
-    return _double_value(online_q, target_q)
+    return double_value(online_q, target_q)
 
 
-double_value = Exercise(
-    "double_value",
+double_dqn_value = Exercise(
+    "double_dqn_value",
     _double_dqn_value,
     cases=[
         Case(
@@ -189,7 +186,7 @@ double_value = Exercise(
         ),
         Misconception(
             "roles swapped",
-            lambda o, t: _double_value(t, o),
+            lambda o, t: double_value(t, o),
             "Your roles are swapped: the target network chooses and the online network judges. In (4.6), whose θ stands inside "
             "the argmax?",
         ),
@@ -236,7 +233,7 @@ double_value = Exercise(
 def _double_estimate(samples: Tensor) -> Tensor:
     """Return the second half's mean of the arm whose mean is largest in the first half, after equation (4.5)."""
     first, second = _halves(samples)
-    return _double_value(first, second)
+    return double_value(first, second)
 
 
 def _halves(samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -298,12 +295,12 @@ double_estimate = Exercise(
         ),
         Misconception(
             "halves swapped",
-            _with_halves(lambda first, second: _double_value(second, first)),
+            _with_halves(lambda first, second: double_value(second, first)),
             "Your second half chooses and the first one judges. It is as good an estimate, but here it is the other way round.",
         ),
         Misconception(
             "both ways",
-            _with_halves(lambda first, second: (_double_value(second, first) + _double_value(first, second)) / 2),
+            _with_halves(lambda first, second: (double_value(second, first) + double_value(first, second)) / 2),
             "You let each half judge the other's choice and take the mean: as free of overestimation, and steadier. Here only "
             "one of the two ways is asked for.",
         ),
@@ -324,18 +321,18 @@ double_estimate = Exercise(
         ),
         Misconception(
             "every other sample",
-            lambda samples: _double_value(samples[..., 0::2, :].mean(-2), samples[..., 1::2, :].mean(-2)),
+            lambda samples: double_value(samples[..., 0::2, :].mean(-2), samples[..., 1::2, :].mean(-2)),
             "Your halves are every other sample, which is fair too. Here they are the first n/2 and the last n/2.",
         ),
         Misconception(
             "all samples choose",
-            lambda samples: _double_value(samples.mean(-2), _halves(samples)[1]),
+            lambda samples: double_value(samples.mean(-2), _halves(samples)[1]),
             "Your arm is chosen by all samples, and the second half, which judges, has had a say in that. Whom must the judge "
             "know nothing of?",
         ),
         Misconception(
             "all samples judge",
-            lambda samples: _double_value(_halves(samples)[0], samples.mean(-2)),
+            lambda samples: double_value(_halves(samples)[0], samples.mean(-2)),
             "Your first half chooses, and then judges with all others. Half of its luck is taken for worth: who may judge?",
         ),
         Misconception(
@@ -496,7 +493,9 @@ def trained_bias(next_value: Callable[..., Tensor], runs: int = TRAINED_RUNS, se
     settings = DQNSettings(discount=mdp.discount, learning_rate=0.02, epsilon=1.0, target_period=200)
     agent = DQN(envs, settings, network=MLP(mdp.states, (32,), mdp.actions), next_value=next_value, seed=seed)
     replay = ReplayBuffer(envs, TRAINED_STEPS)
-    steps = train(envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=16, seed=seed, progress=False)
+    steps = train(
+        envs, agent, replay, steps=TRAINED_STEPS, learning_starts=200, batch_size=16, seed=seed, progress=False
+    )
     biases = [
         agent.q(torch.eye(mdp.states)).amax(-1).mean(-1)
         for step in steps
@@ -529,7 +528,7 @@ def _train(answer: Callable[..., object]) -> Tensor:
     def mostly(held: Tensor) -> bool:
         return bool(held.sum() >= ENOUGH_RUNS)
 
-    look = "See what check.double_value says about your function."
+    look = "See what check.double_dqn_value says about your function."
     if mostly(mine < TOO_LOW):
         raise FaultFound(
             "too low", f"at least {ENOUGH_RUNS} of them say that coins lose: their estimates are below 0. {look}"
@@ -545,7 +544,7 @@ def _train(answer: Callable[..., object]) -> Tensor:
             "no less",
             f"fewer than {ENOUGH_RUNS} of them overestimate clearly less than DQN does on the same draws. {look}",
         )
-    if double_value.judge(answer).score < 1:
+    if double_dqn_value.judge(answer).score < 1:
         raise FaultFound("another way", f"they overestimate less than DQN does, but not in double DQN's way. {look}")
     return torch.tensor(1.0, dtype=torch.float64)
 

@@ -1,8 +1,6 @@
 """The exercises of lesson 05, actor–critic: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `diagnosis`, `equations`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -397,7 +395,7 @@ reinforce_weight = Exercise(
 _Follow = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, bool, float], Tensor]
 
 
-def _piece_return(
+def _rollout_return(
     reward: Tensor, terminated: Tensor, truncated: Tensor, value: Tensor, next_value: Tensor, discount: float
 ) -> Tensor:
     """Return r_t + γ (1 − d_t) (V(s_{t+1}) where the episode was cut off or the piece ends, else G_{t+1}), (5.12)."""
@@ -436,7 +434,7 @@ def _value_not_discounted(
 
 def _from_where_it_stands(r: Tensor, d: Tensor, c: Tensor, v: Tensor, n: Tensor, g: float) -> Tensor:
     """Bootstrap from V(s_t) in place of V(s_{t+1})."""
-    return _piece_return(r, d, c, v, v, g)
+    return _rollout_return(r, d, c, v, v, g)
 
 
 _GOES_ON, _FOUR = flags(False, False, False, False), table(1.0, 2.0, 4.0, 8.0)
@@ -444,9 +442,9 @@ _VALUES, _NEXT_VALUES = table(10.0, 20.0, 30.0, 50.0), table(20.0, 36.0, 50.0, 6
 """V(s_t) and V(s_{t+1}): they agree but for the second step, where 30 belongs to the beginning of the next episode."""
 _GOING_ON = table(20.0, 30.0, 50.0, 64.0)
 
-piece_return = Exercise(
-    "piece_return",
-    _piece_return,
+rollout_return = Exercise(
+    "rollout_return",
+    _rollout_return,
     cases=[
         Case(
             "the piece is one step long and the episode goes on",
@@ -566,7 +564,7 @@ piece_return = Exercise(
         ),
         Misconception(
             "flags in each other's place",
-            lambda r, d, c, v, n, g: _piece_return(r, c, d, v, n, g),
+            lambda r, d, c, v, n, g: _rollout_return(r, c, d, v, n, g),
             "You let the critic speak where the episode ended, and nobody where the clock cut it off. Which of the two flags "
             "means that nothing can come, (5.12)?",
         ),
@@ -583,7 +581,7 @@ piece_return = Exercise(
         ),
         Misconception(
             "γ forgotten",
-            lambda r, d, c, v, n, g: _piece_return(r, d, c, v, n, 1.0),
+            lambda r, d, c, v, n, g: _rollout_return(r, d, c, v, n, 1.0),
             "Your return does not discount: what comes a step later counts in full. Where is γ?",
         ),
         Misconception(
@@ -611,25 +609,25 @@ piece_return = Exercise(
         ),
         Misconception(
             "advantage",
-            lambda r, d, c, v, n, g: _piece_return(r, d, c, v, n, g) - v,
+            lambda r, d, c, v, n, g: _rollout_return(r, d, c, v, n, g) - v,
             "Yours is the advantage of (5.9), the return less what was expected. The return itself is wanted: the critic "
             "learns from it.",
         ),
         Misconception(
             "γ^t as well",
-            lambda r, d, c, v, n, g: _powers(r, g) * _piece_return(r, d, c, v, n, g),
+            lambda r, d, c, v, n, g: _powers(r, g) * _rollout_return(r, d, c, v, n, g),
             "You discount each return once more, by its place in the piece. Where a piece begins is chance: G_t is seen from "
             "step t.",
         ),
         Misconception(
             "first return for every step",
-            lambda r, d, c, v, n, g: _piece_return(r, d, c, v, n, g)[..., :1].expand_as(r),
+            lambda r, d, c, v, n, g: _rollout_return(r, d, c, v, n, g)[..., :1].expand_as(r),
             "Every step of the piece has the return of the first one. What was earned before a step is not in its return: "
             "(5.12) has one G for every t.",
         ),
         Misconception(
             "wrong axis",
-            _time_in_front(_piece_return),
+            _time_in_front(_rollout_return),
             "You take the first axis for time. As long as there is only one axis that does not show; counted from the end, "
             "time is axis -1.",
         ),
@@ -640,7 +638,7 @@ piece_return = Exercise(
 # Exercise 5.4: the loss of an actor
 
 
-def _actor_loss(logits: Tensor, action: Tensor, advantage: Tensor, entropy_bonus: float) -> Tensor:
+def _a2c_actor_loss(logits: Tensor, action: Tensor, advantage: Tensor, entropy_bonus: float) -> Tensor:
     """Return −mean log π(a|s) Â − β mean H(π(·|s)), equations (5.10) and (5.14); Â without gradient."""
     log_policy = torch.log_softmax(logits, -1)
     loss = policy_gradient_loss(taken_value(log_policy, action), advantage)
@@ -685,7 +683,7 @@ def _column_meets_row(logits: Tensor, action: Tensor, advantage: Tensor, entropy
 def _standardised_advantage(logits: Tensor, action: Tensor, advantage: Tensor, entropy_bonus: float) -> Tensor:
     centred = advantage - advantage.mean(-1, keepdim=True)
     scaled = centred / (advantage.std(-1, keepdim=True, correction=0) + 1e-8)
-    return _actor_loss(logits, action, scaled, entropy_bonus)
+    return _a2c_actor_loss(logits, action, scaled, entropy_bonus)
 
 
 def _gradient_through_the_advantage(logits: Tensor, action: Tensor, advantage: Tensor, entropy_bonus: float) -> Tensor:
@@ -696,9 +694,9 @@ def _gradient_through_the_advantage(logits: Tensor, action: Tensor, advantage: T
 
 _LOGITS, _ACTIONS, _ADVANTAGES = _SQUARE_POLICY.log(), torch.tensor([0, 2, 1]), table(4.0, -2.0, 1.0)
 
-actor_loss = Exercise(
-    "actor_loss",
-    _actor_loss,
+a2c_actor_loss = Exercise(
+    "a2c_actor_loss",
+    _a2c_actor_loss,
     cases=[
         Case(
             "two actions were taken, each of two equally likely ones, and β is 0",
@@ -785,7 +783,7 @@ actor_loss = Exercise(
         ),
         Misconception(
             "sum for the mean",
-            lambda logits, action, adv, b: _actor_loss(logits, action, adv, b) * action.shape[-1],
+            lambda logits, action, adv, b: _a2c_actor_loss(logits, action, adv, b) * action.shape[-1],
             "Your loss grows with the batch. (5.10) has a mean, so that the learning rate need not know how many steps there "
             "were.",
         ),
@@ -807,7 +805,7 @@ actor_loss = Exercise(
         ),
         Misconception(
             "β on the whole",
-            lambda logits, action, adv, b: b * _actor_loss(logits, action, adv, 1.0),
+            lambda logits, action, adv, b: b * _a2c_actor_loss(logits, action, adv, 1.0),
             "Your β multiplies what the advantages say as well. It is the price of entropy: before which term of (5.14) does "
             "it stand?",
         ),
@@ -864,13 +862,13 @@ actor_loss = Exercise(
         ),
         Misconception(
             "no gradient at all",
-            lambda logits, action, adv, b: _actor_loss(logits.detach(), action, adv, b),
+            lambda logits, action, adv, b: _a2c_actor_loss(logits.detach(), action, adv, b),
             "Your number is right and leads nowhere: no gradient reaches the logits. What must be cut off, the advantage or "
             "the log-probability?",
         ),
         Misconception(
             "mean over the runs too",
-            lambda logits, action, adv, b: _actor_loss(logits, action, adv, b).mean(),
+            lambda logits, action, adv, b: _a2c_actor_loss(logits, action, adv, b).mean(),
             "Your mean is over everything, the runs included: one number for learners that have nothing to do with each "
             "other. What must .mean() be told?",
         ),

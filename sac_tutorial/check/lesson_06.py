@@ -1,8 +1,6 @@
 """The exercises of lesson 06, soft policy iteration: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `diagnosis`, `lesson_03`, `dynamic_programming`, `equations`, `mdp`, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG001, ARG005 an argument that is not read is what many a misconception comes to
@@ -16,23 +14,15 @@ from torch import Tensor
 from sac_tutorial.check.diagnosis import Case, Exercise, Misconception, flags, table
 from sac_tutorial.check.lesson_03 import crossing
 from sac_tutorial.equations import (
-    boltzmann_divergence as _divergence,
-)
-from sac_tutorial.equations import (
+    boltzmann_divergence,
     boltzmann_policy,
     entropy,
     expected_value,
+    floored_policy,
     greedy_policy,
+    soft_policy_value,
+    soft_value,
     td_target,
-)
-from sac_tutorial.equations import (
-    floored_policy as _floored,
-)
-from sac_tutorial.equations import (
-    soft_policy_value as _policy_value,
-)
-from sac_tutorial.equations import (
-    soft_value as _value,
 )
 from sac_tutorial.exact.dynamic_programming import policy_q, soft_optimal_q
 from sac_tutorial.worlds.mdp import FiniteMDP
@@ -56,9 +46,9 @@ def _log(policy: Tensor) -> Tensor:
 # Exercise 6.1: the soft value of a policy
 
 
-def _soft_policy_value(q: Tensor, policy: Tensor, temperature: float) -> Tensor:
+def _value_with_entropy(q: Tensor, policy: Tensor, temperature: float) -> Tensor:
     """Return Σ_a π(a|s) (Q(s,a) − α log π(a|s)), equation (6.8)."""
-    return _policy_value(q, policy, temperature)
+    return soft_policy_value(q, policy, temperature)
 
 
 def _sum_of(each: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> Callable[[Tensor, Tensor, float], Tensor]:
@@ -66,9 +56,9 @@ def _sum_of(each: Callable[[Tensor, Tensor, Tensor, float], Tensor]) -> Callable
     return lambda q, policy, temperature: each(q, policy, _log(policy), temperature).sum(-1)
 
 
-soft_policy_value = Exercise(
-    "soft_policy_value",
-    _soft_policy_value,
+value_with_entropy = Exercise(
+    "value_with_entropy",
+    _value_with_entropy,
     cases=[
         Case(
             "α is 0",
@@ -223,7 +213,7 @@ def _soft_target(
     discount: float,
 ) -> Tensor:
     """Return r + γ (1 − d) Σ_a′ π(a′|s′) (Q(s′,a′) − α log π(a′|s′)), what equation (6.10) averages over outcomes."""
-    return td_target(reward, terminated, _policy_value(next_q, next_policy, temperature), discount)
+    return td_target(reward, terminated, soft_policy_value(next_q, next_policy, temperature), discount)
 
 
 _NOW, _NEXT = table([0.9, 0.1], [0.5, 0.5], [0.25, 0.75]), table([0.5, 0.5], [0.75, 0.25], [0.9, 0.1])
@@ -337,7 +327,7 @@ soft_target = Exercise(
         ),
         Misconception(
             "α on the whole future",
-            lambda r, d, p, n, q, t, g: td_target(r, d, t * _policy_value(q, n, 1.0), g),
+            lambda r, d, p, n, q, t, g: td_target(r, d, t * soft_policy_value(q, n, 1.0), g),
             "Your α multiplies Q(s′, ·) as well. Rewards to come are worth what they are; before what does α stand in (6.10)?",
         ),
         Misconception(
@@ -348,13 +338,13 @@ soft_target = Exercise(
         ),
         Misconception(
             "value of the best policy",
-            lambda r, d, p, n, q, t, g: td_target(r, d, q.amax(-1) if t == 0 else _value(q, t), g),
+            lambda r, d, p, n, q, t, g: td_target(r, d, q.amax(-1) if t == 0 else soft_value(q, t), g),
             "Your next-state value does not ask the policy: it is that of the best one, soft Q-learning's, (6.35). Here a "
             "given policy is evaluated.",
         ),
         Misconception(
             "mask dropped",
-            lambda r, d, p, n, q, t, g: r + g * _policy_value(q, n, t),
+            lambda r, d, p, n, q, t, g: r + g * soft_policy_value(q, n, t),
             "Your target still contains the value of the next state where the episode has ended. Nothing comes after a "
             "terminal transition, entropy included: which factor of (6.7) says so?",
         ),
@@ -366,13 +356,13 @@ soft_target = Exercise(
         ),
         Misconception(
             "the mask wipes the last reward",
-            lambda r, d, p, n, q, t, g: ~d * (r + g * _policy_value(q, n, t)),
+            lambda r, d, p, n, q, t, g: ~d * (r + g * soft_policy_value(q, n, t)),
             "Your target loses the reward of the step that ends the episode, often the only one there is. (1 − d) stands "
             "before the value alone.",
         ),
         Misconception(
             "γ on the reward too",
-            lambda r, d, p, n, q, t, g: g * (r + ~d * _policy_value(q, n, t)),
+            lambda r, d, p, n, q, t, g: g * (r + ~d * soft_policy_value(q, n, t)),
             "Your target discounts the reward as well. The reward comes now; only what comes after it is a step away.",
         ),
         Misconception(
@@ -382,12 +372,12 @@ soft_target = Exercise(
         ),
         Misconception(
             "mean for the sum",
-            lambda r, d, p, n, q, t, g: td_target(r, d, _policy_value(q, n, t) / q.shape[-1], g),
+            lambda r, d, p, n, q, t, g: td_target(r, d, soft_policy_value(q, n, t) / q.shape[-1], g),
             "You divide by the number of actions although the probabilities sum to 1 already: mean or sum, in (6.10)?",
         ),
         Misconception(
             "keepdim",
-            lambda r, d, p, n, q, t, g: td_target(r, d.unsqueeze(-1), _policy_value(q, n, t).unsqueeze(-1), g),
+            lambda r, d, p, n, q, t, g: td_target(r, d.unsqueeze(-1), soft_policy_value(q, n, t).unsqueeze(-1), g),
             "An axis of length 1 was left over, in your value perhaps: (B, 1) met (B,), and every reward the value of every "
             "next state. One target a transition is wanted.",
         ),
@@ -398,9 +388,9 @@ soft_target = Exercise(
 # Exercise 6.3: the soft maximum
 
 
-def _soft_value(q: Tensor, temperature: float) -> Tensor:
+def _soft_maximum(q: Tensor, temperature: float) -> Tensor:
     """Return α log Σ_a exp(Q(s,a)/α), equation (6.14)."""
-    return _value(q, temperature)
+    return soft_value(q, temperature)
 
 
 def _uniform_value(q: Tensor, temperature: float) -> Tensor:
@@ -412,9 +402,9 @@ def _with_the_table_s_largest(q: Tensor, temperature: float) -> Tensor:
     return largest + temperature * ((q - largest) / temperature).exp().sum(-1).log()
 
 
-soft_value = Exercise(
-    "soft_value",
-    _soft_value,
+soft_maximum = Exercise(
+    "soft_maximum",
+    _soft_maximum,
     cases=[
         Case(
             "two actions are equally good and α is 1",
@@ -470,7 +460,7 @@ soft_value = Exercise(
         ),
         Misconception(
             "mean for the sum",
-            lambda q, t: _value(q, t) - t * math.log(q.shape[-1]),
+            lambda q, t: soft_value(q, t) - t * math.log(q.shape[-1]),
             "You average over the actions before you take the logarithm. With one value for all actions that gives the value "
             "itself; where has the entropy of choosing among them gone? (6.14) has a Σ.",
         ),
@@ -515,12 +505,12 @@ soft_value = Exercise(
         ),
         Misconception(
             "largest value not put back",
-            lambda q, t: _value(q - q.amax(-1, keepdim=True), t),
+            lambda q, t: soft_value(q - q.amax(-1, keepdim=True), t),
             "You have taken the largest value out of the sum, which is wise, and have not put it back.",
         ),
         Misconception(
             "largest value put back in the wrong unit",
-            lambda q, t: _value(q - q.amax(-1, keepdim=True), t) + t * q.amax(-1),
+            lambda q, t: soft_value(q - q.amax(-1, keepdim=True), t) + t * q.amax(-1),
             "You put the largest value back inside the bracket that α multiplies. In which unit is it: that of Q, or of Q/α?",
         ),
         Misconception(
@@ -569,9 +559,9 @@ soft_value = Exercise(
 # Exercise 6.4: how far a policy is from the one that improvement wants
 
 
-def _boltzmann_divergence(q: Tensor, policy: Tensor, temperature: float) -> Tensor:
+def _policy_divergence(q: Tensor, policy: Tensor, temperature: float) -> Tensor:
     """Return KL(π(·|s) ‖ exp(Q(s,·)/α)/Z(s)), equation (6.15)."""
-    return _divergence(q, policy, temperature)
+    return boltzmann_divergence(q, policy, temperature)
 
 
 def _log_boltzmann(q: Tensor, temperature: float) -> Tensor:
@@ -585,9 +575,9 @@ def _compared(
     return lambda q, policy, temperature: each(policy, _log(policy), _log_boltzmann(q, temperature)).sum(-1)
 
 
-boltzmann_divergence = Exercise(
-    "boltzmann_divergence",
-    _boltzmann_divergence,
+policy_divergence = Exercise(
+    "policy_divergence",
+    _policy_divergence,
     cases=[
         Case(
             "the policy is the Boltzmann policy itself",
@@ -653,7 +643,7 @@ boltzmann_divergence = Exercise(
         ),
         Misconception(
             "Z as a mean",
-            lambda q, p, t: _divergence(q, p, t) - math.log(q.shape[-1]),
+            lambda q, p, t: boltzmann_divergence(q, p, t) - math.log(q.shape[-1]),
             "Your Z is the mean of exp(Q/α), so that exp(Q/α)/Z sums to the number of actions. What must B sum to, (6.13)?",
         ),
         Misconception(
@@ -664,33 +654,33 @@ boltzmann_divergence = Exercise(
         ),
         Misconception(
             "soft value in place of log Z",
-            lambda q, p, t: (p * (_log(p) - q / t)).sum(-1) + _value(q, t),
+            lambda q, p, t: (p * (_log(p) - q / t)).sum(-1) + soft_value(q, t),
             "You mix units: Q/α is in nats, the soft value in units of reward. How does log Z follow from (6.14)?",
         ),
         Misconception(
             "α upside-down",
-            lambda q, p, t: _divergence(q, p, 1 / t),
+            lambda q, p, t: boltzmann_divergence(q, p, 1 / t),
             "Your B is made of Q · α: the hotter, the greedier. What does (6.13) exponentiate?",
         ),
         Misconception(
             "α forgotten",
-            lambda q, p, t: _divergence(q, p, 1.0),
+            lambda q, p, t: boltzmann_divergence(q, p, 1.0),
             "Your B does not depend on α. What does (6.13) exponentiate?",
         ),
         Misconception(
             "times α",
-            lambda q, p, t: t * _divergence(q, p, t),
+            lambda q, p, t: t * boltzmann_divergence(q, p, t),
             "Yours is the gap of (6.16), in units of reward: what π lacks of the soft value. The divergence itself is in nats.",
         ),
         Misconception(
             "sign",
-            lambda q, p, t: -_divergence(q, p, t),
+            lambda q, p, t: -boltzmann_divergence(q, p, t),
             "Your divergence is negative. log π is what one has, log B what one is measured by: which is subtracted from "
             "which, in (6.15)?",
         ),
         Misconception(
             "bits",
-            lambda q, p, t: _divergence(q, p, t) / math.log(2),
+            lambda q, p, t: boltzmann_divergence(q, p, t) / math.log(2),
             "Your divergence is in bits. The course counts in nats: which logarithm undoes the exp of (6.13)?",
         ),
         Misconception(
@@ -777,7 +767,7 @@ ROUNDS = 100
 """More than a wrong answer below needs to settle: the reference is there after seven on every case."""
 
 
-def _soft_policy_iteration(mdp: FiniteMDP, policy: Tensor, temperature: float) -> Tensor:
+def _soft_policy_rounds(mdp: FiniteMDP, policy: Tensor, temperature: float) -> Tensor:
     """Return π* = exp((Q* − V*)/α), equation (6.25), which evaluation (6.12) and improvement (6.17) in turns lead to."""
     return boltzmann_policy(soft_optimal_q(mdp, temperature), temperature)
 
@@ -858,9 +848,9 @@ def _corridor(states: int) -> FiniteMDP:
 
 _ONE_CHOICE, _CHOICE_TO_COME, _CORRIDOR, _CROSSING = _one_choice(), _choice_to_come(), _corridor(30), crossing()
 
-soft_policy_iteration = Exercise(
-    "soft_policy_iteration",
-    _soft_policy_iteration,
+soft_policy_rounds = Exercise(
+    "soft_policy_rounds",
+    _soft_policy_rounds,
     cases=[
         Case(
             "there is one state and every action ends the episode",
@@ -974,9 +964,9 @@ soft_policy_iteration = Exercise(
 # Exercise 6.6: the nearest policy with a floor
 
 
-def _floored_policy(policy: Tensor, floor: float) -> Tensor:
+def _policy_with_floor(policy: Tensor, floor: float) -> Tensor:
     """Return π = max(f, c B) with the c that makes it sum to 1, equation (6.21)."""
-    return _floored(policy, floor)
+    return floored_policy(policy, floor)
 
 
 def _clipped(policy: Tensor, floor: float) -> Tensor:
@@ -1015,12 +1005,12 @@ def _euclidean(policy: Tensor, floor: float) -> Tensor:
 def _one_scale_for_all(policy: Tensor, floor: float) -> Tensor:
     flat = policy.flatten()
     states = flat.numel() // policy.shape[-1]
-    return states * _floored(flat / states, floor / states).view_as(policy)
+    return states * floored_policy(flat / states, floor / states).view_as(policy)
 
 
-floored_policy = Exercise(
-    "floored_policy",
-    _floored_policy,
+policy_with_floor = Exercise(
+    "policy_with_floor",
+    _policy_with_floor,
     cases=[
         Case(
             "every action is above the floor already",
@@ -1115,7 +1105,7 @@ floored_policy = Exercise(
         ),
         Misconception(
             "floor divided once more",
-            lambda p, f: _floored(p, f / p.shape[-1]),
+            lambda p, f: floored_policy(p, f / p.shape[-1]),
             "Your floor is too low by the number of actions. ε/A is what each of A actions keeps; what you are given is that "
             "number already.",
         ),
@@ -1138,7 +1128,7 @@ floored_policy = Exercise(
         ),
         Misconception(
             "wrong axis",
-            lambda p, f: _floored(p.transpose(0, -1), f).transpose(0, -1),
+            lambda p, f: floored_policy(p.transpose(0, -1), f).transpose(0, -1),
             "Your answer shares out along the first axis and so mixes different states. The actions are on the last axis.",
         ),
     ],
@@ -1185,7 +1175,7 @@ def _soft_optimal(
     )
 
 
-def _soft_maximum(q: Tensor) -> Tensor:
+def _nats_ahead(q: Tensor) -> Tensor:
     return torch.logsumexp(q, -1)
 
 
@@ -1244,25 +1234,25 @@ hottest_policy = Exercise(
         ),
         Misconception(
             "rewards kept",
-            _soft_optimal(_soft_maximum, scale=1.0),
+            _soft_optimal(_nats_ahead, scale=1.0),
             "You have solved the problem with its rewards, at the temperature 1. By (6.33) that is as good as any other "
             "temperature with scaled rewards: what becomes of r/α when α → ∞?",
         ),
         Misconception(
             "a large temperature",
-            _soft_optimal(_soft_maximum, scale=0.01),
+            _soft_optimal(_nats_ahead, scale=0.01),
             "Your temperature is large, but it is one: rewards still matter a little. What exactly is left of them in the "
             "limit, (6.32)?",
         ),
         Misconception(
             "entropy of the next step alone",
-            _soft_optimal(_soft_maximum, sweeps=2),
+            _soft_optimal(_nats_ahead, sweeps=2),
             "You look one step ahead: the entropy in s′, but not what comes after. (6.32) has h on both sides: when is it "
             "solved?",
         ),
         Misconception(
             "too few sweeps",
-            _soft_optimal(_soft_maximum, sweeps=21),
+            _soft_optimal(_nats_ahead, sweeps=21),
             "Your h is still growing when you stop. With which factor do errors fall from sweep to sweep, (1.13)?",
         ),
         Misconception(
@@ -1291,7 +1281,7 @@ hottest_policy = Exercise(
         ),
         Misconception(
             "greedy at the end",
-            lambda r, c, g: greedy_policy(_iterated(_soft_maximum)(r, c, g).round(decimals=9)),
+            lambda r, c, g: greedy_policy(_iterated(_nats_ahead)(r, c, g).round(decimals=9)),
             "Your h is right, and then you take the best action for certain: with that policy no entropy is ever had. Which "
             "policy has the soft value h, (6.13)?",
         ),
@@ -1303,22 +1293,22 @@ hottest_policy = Exercise(
         ),
         Misconception(
             "γ forgotten in the policy",
-            lambda r, c, g: torch.softmax(_iterated(_soft_maximum)(r, c, g) / g if g else r * 0, -1),
+            lambda r, c, g: torch.softmax(_iterated(_nats_ahead)(r, c, g) / g if g else r * 0, -1),
             "Your h is right, but your policy takes what follows undiscounted. In (6.32) π and h have the same exponent.",
         ),
         Misconception(
             "not normalised",
-            lambda r, c, g: _iterated(_soft_maximum)(r, c, g).exp(),
+            lambda r, c, g: _iterated(_nats_ahead)(r, c, g).exp(),
             "Your numbers are exp(γ E[(1 − d) h(s′)]), to which π is *proportional*, (6.32). What makes a policy of them?",
         ),
         Misconception(
             "exponents in place of the policy",
-            _iterated(_soft_maximum),
+            _iterated(_nats_ahead),
             "You return the exponents γ E[(1 − d) h(s′)] of (6.32). What makes probabilities of them?",
         ),
         Misconception(
             "softmax over states",
-            lambda r, c, g: torch.softmax(_iterated(_soft_maximum)(r, c, g), 0),
+            lambda r, c, g: torch.softmax(_iterated(_nats_ahead)(r, c, g), 0),
             "Your softmax runs over the states. In (6.32) each state shares out a probability of 1 among its actions: which "
             "axis is theirs?",
         ),

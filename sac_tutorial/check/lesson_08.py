@@ -1,8 +1,6 @@
 """The exercises of lesson 08, automatic temperature: reference answers, cases and misconceptions.
 
-The answers below can be read and imported: this is for learning, not exam-proof.
-
-May import: `calls`, `diagnosis`, `equations`, `replay`, NumPy, SciPy, torch.
+They can be imported and read: they are for learning, not for exams.
 """
 
 # ruff: noqa: ARG005 an argument that is not read is what many a misconception comes to
@@ -36,9 +34,7 @@ from sac_tutorial.equations import (
     entropy,
     sampled_soft_value,
     td_target,
-)
-from sac_tutorial.equations import (
-    temperature_loss as _loss,
+    temperature_loss,
 )
 
 # Two runs of three states, or three runs of four transitions: in quarters.
@@ -159,9 +155,9 @@ lagrangian = Exercise(
 # Exercise 8.2: the loss of the temperature
 
 
-def _temperature_loss(log_probability: Tensor, temperature: Tensor, target_entropy: float) -> Tensor:
+def _alpha_loss(log_probability: Tensor, temperature: Tensor, target_entropy: float) -> Tensor:
     """Return the mean of −α log π − α H̄, equation (8.6), with a gradient to α alone."""
-    return _loss(log_probability, temperature, target_entropy)
+    return temperature_loss(log_probability, temperature, target_entropy)
 
 
 _TemperatureLoss = Callable[[Tensor, Tensor, float], Tensor]
@@ -183,9 +179,9 @@ def _by_the_first(answer: Answer, log_probability: Tensor, temperature: Tensor, 
 
 _LOGS = table([-1.0, 0.5, -2.5])
 
-temperature_loss = Exercise(
-    "temperature_loss",
-    _temperature_loss,
+alpha_loss = Exercise(
+    "alpha_loss",
+    _alpha_loss,
     cases=[
         Case(
             "one action was drawn, and the target is 0",
@@ -297,7 +293,7 @@ temperature_loss = Exercise(
         ),
         Misconception(
             "sum over the batch",
-            lambda lp, t, target: _loss(lp, t, target) * lp.shape[-1],
+            lambda lp, t, target: temperature_loss(lp, t, target) * lp.shape[-1],
             "Your loss grows with the batch. (8.6) has an expectation, which a mean estimates.",
         ),
         Misconception(
@@ -479,22 +475,22 @@ temperature_steps = Exercise(
 # Exercise 8.4: which target?
 
 
-def _vector_target(low: Tensor, high: Tensor) -> Tensor:
+def _continuous_target_entropy(low: Tensor, high: Tensor) -> Tensor:
     """Return Σ_i (−1 + log((high_i − low_i)/2)): −1 a dimension in [−1, 1], in the units of the actions."""
     target: Tensor = ((high - low) / 2).log().sum(-1) - low.shape[-1]
     return target
 
 
-def _numbered_target(actions: int, favourite: Tensor) -> Tensor:
+def _discrete_target_entropy(actions: int, favourite: Tensor) -> Tensor:
     """Return the entropy of n actions, one of them with the probability p and the others with (1 − p)/(n − 1) each."""
     others = 1 - favourite
     nats: Tensor = -torch.special.xlogy(favourite, favourite) - torch.special.xlogy(others, others / (actions - 1))
     return nats
 
 
-vector_target = Exercise(
-    "vector_target",
-    _vector_target,
+continuous_target_entropy = Exercise(
+    "continuous_target_entropy",
+    _continuous_target_entropy,
     cases=[
         Case(
             "there is one dimension, from −1 to 1",
@@ -586,9 +582,9 @@ vector_target = Exercise(
 
 _Numbered = Callable[[int, Tensor], Tensor]
 
-numbered_target = Exercise(
-    "numbered_target",
-    _numbered_target,
+discrete_target_entropy = Exercise(
+    "discrete_target_entropy",
+    _discrete_target_entropy,
     cases=[
         Case(
             "there are two actions, and no favourite",
@@ -644,7 +640,7 @@ numbered_target = Exercise(
         ),
         Misconception(
             "sign",
-            lambda n, p: -_numbered_target(n, p),
+            lambda n, p: -_discrete_target_entropy(n, p),
             "Yours is Σ π log π, which is negative. Entropy is minus that, (6.1).",
         ),
         Misconception(
@@ -674,7 +670,7 @@ numbered_target = Exercise(
         ),
         Misconception(
             "bits",
-            lambda n, p: _numbered_target(n, p) / math.log(2),
+            lambda n, p: _discrete_target_entropy(n, p) / math.log(2),
             "Yours is right in bits. α is a price per nat, and log π is a natural logarithm everywhere.",
         ),
         Misconception(
@@ -717,7 +713,7 @@ def _mean_entropy(q: Tensor, share: Tensor, alpha: float) -> float:
     return float((share * entropy(boltzmann_policy(q, alpha))).sum())
 
 
-def _price(soft_q: SoftQ, share: Tensor, target_entropy: float) -> float:
+def _optimal_temperature(soft_q: SoftQ, share: Tensor, target_entropy: float) -> float:
     """Return the α at which the mean entropy of the Boltzmann policies of soft Q*, (6.25), over these shares is H̄."""
     return _root(lambda alpha: _mean_entropy(soft_q(alpha), share, alpha) - target_entropy)
 
@@ -754,9 +750,9 @@ _COIN_H = 0.75 * math.log(4 / 3) + 0.25 * math.log(4)
 """The entropy of (¾, ¼)."""
 _ONE, _EVEN2 = table(1.0), table(0.5, 0.5)
 
-price = Exercise(
-    "price",
-    _price,
+optimal_temperature = Exercise(
+    "optimal_temperature",
+    _optimal_temperature,
     cases=[
         Case(
             "there is one state with two actions, 1 apart",
@@ -838,7 +834,7 @@ price = Exercise(
         ),
         Misconception(
             "logarithm of the price",
-            lambda soft, share, h: math.log(_price(soft, share, h)),
+            lambda soft, share, h: math.log(_optimal_temperature(soft, share, h)),
             "Yours is log α*. To look for it among logarithms is wise; what makes a price of it in the end?",
         ),
         Misconception(

@@ -1,21 +1,19 @@
-"""What a check says, and the session's record of what was said.
-
-May import: nothing of this package.
-"""
+"""What a check says about an answer, and the record of all verdicts of a session."""
 
 import json
-from dataclasses import dataclass
+
+import attrs
 
 
-@dataclass(frozen=True, repr=False)
+@attrs.frozen(repr=False)
 class Verdict:
     """What a check says about an answer. A notebook shows its text.
 
     Attributes:
-        name: the exercise.
-        score: the share of cases that are right, in [0, 1]; a graded cell ends in `points * verdict.score`.
-        text: what the reader sees.
-        attempted: false for a stub that nobody has filled in.
+        name: Name of the exercise.
+        score: Share of cases that are right, in [0, 1]; a graded cell ends in `points * verdict.score`.
+        text: What the learner reads.
+        attempted: False if nothing has been written into the function yet.
     """
 
     name: str
@@ -32,21 +30,18 @@ _latest: dict[str, Verdict] = {}
 
 
 def record(verdict: Verdict) -> Verdict:
-    """Keep the verdict as the latest of its exercise, and hand it on."""
+    """Keep the verdict as the latest one of its exercise, and return it."""
     _latest[verdict.name] = verdict
     return verdict
 
 
 def report() -> str:
-    """Return the latest verdict of each exercise checked in this session, as JSON text.
+    """Return the latest verdict of each exercise of this session, as JSON text.
 
-    A list of objects with the keys `exercise`, `attempted`, `score` and `text`, in the order of the first check.
+    The text is a list of objects with the keys `exercise`, `attempted`, `score` and `text`, in the order of the first check.
     """
-    return json.dumps(
-        [
-            {"exercise": v.name, "attempted": v.attempted, "score": round(v.score, 4), "text": v.text}
-            for v in _latest.values()
-        ],
-        ensure_ascii=False,
-        indent=2,
-    )
+    rows = [
+        {"exercise": v.name, "attempted": v.attempted, "score": round(v.score, 4), "text": v.text}
+        for v in _latest.values()
+    ]
+    return json.dumps(rows, ensure_ascii=False, indent=2)

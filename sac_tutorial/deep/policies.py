@@ -1,23 +1,22 @@
-"""Stochastic policies made of a network: categorical for numbered actions, Gaussian and squashed Gaussian for vectors.
+"""Stochastic policies made of a network: categorical for discrete actions, Gaussian and squashed Gaussian for continuous ones.
 
-Like a network, a policy is only a shape: it makes parameters and is a pure function of them.
-
-May import: `equations`, `networks`, `_borders`.
+Like a network, a policy is only a shape: it makes parameters, and it is a pure function of them.
 """
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import attrs
 import torch
 from torch import Tensor
 
-from sac_tutorial.deep.networks import Network, Parameters
+from sac_tutorial.deep.networks import Network
+from sac_tutorial.deep.target_network import Parameters
 from sac_tutorial.equations import entropy, gaussian_entropy, gaussian_log_density, squash, taken_value
-from sac_tutorial.validation import finite_number, positive_integer
+from sac_tutorial.validation import number, whole_number_field
 
 
 class Policy(Protocol):
-    """What an actor–critic needs of a policy; its `repr` says which parameters fit it, and stands in saved files."""
+    """What an actor–critic needs of a policy."""
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters with these leading axes."""
@@ -26,18 +25,18 @@ class Policy(Protocol):
         """Draw actions for observations of shape (..., B, *observation)."""
 
     def mode(self, parameters: Parameters, observation: Tensor) -> Tensor:
-        """Return the likeliest actions."""
+        """Return the most likely actions."""
 
     def log_probability(self, parameters: Parameters, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Return log π(a|s) of given actions and the entropy H(π(·|s)), both (*leading, B)."""
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Categorical:
     """π(a|s) ∝ exp of the network's output a, equation (5.1).
 
     Args:
-        network: with one output an action.
+        network: It has one output for each action.
 
     Source: Sutton and Barto (2018), equation 13.2.
     """
@@ -57,8 +56,12 @@ class Categorical:
 
     @torch.no_grad()
     def mode(self, parameters: Parameters, observation: Tensor) -> Tensor:
-        """Return the likeliest actions, int64, shape (*leading, B)."""
+        """Return the most likely actions, int64, shape (*leading, B)."""
         return self.network(parameters, observation).argmax(-1)
+
+    def probabilities(self, parameters: Parameters, observation: Tensor) -> Tensor:
+        """Return π(·|s), shape (*leading, B, actions)."""
+        return torch.softmax(self.network(parameters, observation), -1)
 
     def log_probability(self, parameters: Parameters, observation: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
         """Return log π(a|s) and H(π(·|s)), both (*leading, B)."""
@@ -66,34 +69,36 @@ class Categorical:
         return taken_value(log_policy, action), entropy(log_policy.exp())
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class Gaussian:
-    """π(a|s) = N(μ(s), σ²), equation (5.15): the network gives the mean; log σ is one more parameter, the same in all states.
+    """π(a|s) = N(μ(s), σ²), equation (5.15). The network gives μ; log σ is one more parameter, the same in all states.
 
     Args:
-        network: with one output a dimension of the action.
+        network: It has one output for each dimension of the action.
         first_log_std: log σ at the start.
 
     Source: Williams (1992), section 6; Schulman et al. (2015), appendix D, for the state-independent σ.
     """
 
     network: Network
-    first_log_std: float = field(default=0.0, repr=False)  # a beginning: files of agents don't depend on it
+    first_log_std: float = attrs.field(default=0.0, repr=False)  # only a beginning: a saved state does not depend on it
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         """Check the number."""
-        finite_number("first_log_std", self.first_log_std)
+        number("first_log_std", self.first_log_std)
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters of the network, and log σ of shape (*leading, 1, dimensions) behind them."""
-        log_std = torch.full((*leading, 1, self.network.outputs), self.first_log_std, device=generator.device)
+        log_std = torch.full(
+            (*leading, 1, self.network.outputs), self.first_log_std, dtype=torch.float32, device=generator.device
+        )
         return [*self.network.initial(leading, generator), log_std]
 
     @torch.no_grad()
     def sample(self, parameters: Parameters, observation: Tensor, generator: torch.Generator) -> Tensor:
         """Draw actions a = μ + σ ξ, float32, shape (*leading, B, dimensions)."""
         mean = self.mode(parameters, observation)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=torch.float32)
         return mean + parameters[-1].exp() * noise
 
     @torch.no_grad()
@@ -108,30 +113,31 @@ class Gaussian:
 
 
 LOG_STD_RANGE = (-20.0, 2.0)
-"""Between which log σ of a `SquashedGaussian` is kept, by clamping: outside, the network's output has no effect on σ."""
+"""log σ of a `SquashedGaussian` is clamped to this range. Outside it, the network's output has no effect on σ."""
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class SquashedGaussian:
     """a = tanh(u), u ~ N(μ(s), σ(s)²), equation (7.11): the policy of soft actor-critic, inside [−1, 1].
 
     Args:
-        network: with two outputs a dimension of the action, the means first and then log σ; or, for a σ that is the same in
-            all states, with one, and log σ is a parameter of its own.
-        dimensions: of the action, ≥ 1.
+        network: It has two outputs for each dimension of the action, first all means and then all log σ. With one output for
+            each dimension, σ is the same in all states, and log σ is a parameter of its own.
+        dimensions: The dimensions of the action.
 
     Raises:
-        TypeError, ValueError: for `dimensions` that is no whole number ≥ 1, or a network with another number of outputs.
+        TypeError: If `dimensions` is not a whole number.
+        ValueError: If `dimensions` is below 1, or if the network has another number of outputs.
 
     Source: Haarnoja et al. (2018a), appendix C; log σ is clamped as in their code.
     """
 
     network: Network
-    dimensions: int
+    dimensions: int = whole_number_field()
 
-    def __post_init__(self) -> None:
+    def __attrs_post_init__(self) -> None:
         """Check the sizes."""
-        if self.network.outputs not in (positive_integer("dimensions", self.dimensions), 2 * self.dimensions):
+        if self.network.outputs not in (self.dimensions, 2 * self.dimensions):
             raise ValueError(
                 f"An action of {self.dimensions} dimensions needs a network of {2 * self.dimensions} outputs, means and log σ, "
                 f"or of {self.dimensions} for a σ that is the same in all states, but this one has {self.network.outputs}."
@@ -143,14 +149,14 @@ class SquashedGaussian:
         return self.network.outputs > self.dimensions
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
-        """Return random parameters; a σ that is the same in all states begins at 1, shape (*leading, 1, dimensions)."""
+        """Return random parameters. A σ that is the same in all states begins at 1, shape (*leading, 1, dimensions)."""
         parameters = self.network.initial(leading, generator)
         if self.state_dependent:
             return parameters
         return [*parameters, torch.zeros((*leading, 1, self.dimensions), device=generator.device)]
 
     def gaussian(self, parameters: Parameters, observation: Tensor) -> tuple[Tensor, Tensor]:
-        """Return μ, shape (*leading, B, dimensions), and log σ, broadcast with it, of what is squashed."""
+        """Return μ, shape (*leading, B, dimensions), and log σ, broadcast with it, of the Gaussian before the tanh."""
         if self.state_dependent:
             mean, log_std = self.network(parameters, observation).chunk(2, -1)
         else:
@@ -160,15 +166,17 @@ class SquashedGaussian:
     def draw(self, parameters: Parameters, observation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return actions, shape (*leading, B, dimensions), and their log-densities, (*leading, B), both with gradients."""
         mean, log_std = self.gaussian(parameters, observation)
-        return squash(mean, log_std, torch.randn(mean.shape, generator=generator, device=mean.device))
+        return squash(
+            mean, log_std, torch.randn(mean.shape, generator=generator, device=mean.device, dtype=torch.float32)
+        )
 
     @torch.no_grad()
     def sample(self, parameters: Parameters, observation: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the actions that `draw` would, equation (7.11), without their log-densities: who acts needs none."""
+        """Return the actions that `draw` would return, equation (7.11). Acting needs no log-densities."""
         mean, log_std = self.gaussian(parameters, observation)
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=torch.float32)
         return (mean + log_std.exp() * noise).tanh()
 
     def median(self, parameters: Parameters, observation: Tensor) -> Tensor:
-        """Return tanh μ: the median of each dimension. The likeliest action lies further out, where u = μ + 2σ² tanh u."""
+        """Return tanh μ, the median of each dimension. The most likely action lies further out, where u = μ + 2σ² tanh u."""
         return self.gaussian(parameters, observation)[0].tanh()

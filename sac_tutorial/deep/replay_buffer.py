@@ -1,20 +1,18 @@
-"""Experience replay: what happened in every run, kept in one tensor and drawn from uniformly.
+"""Experience replay: the latest transitions of every run, from which batches are drawn uniformly."""
 
-May import: `vector_env`, `_borders`.
-"""
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from typing import NamedTuple
-
-import numpy as np
 import psutil
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sac_tutorial.validation import positive_integer
-from sac_tutorial.worlds.vector_env import action_shape, observation_shape
+from sac_tutorial.deep.state import State, Stateful, check_like
+from sac_tutorial.validation import whole_number
+from sac_tutorial.worlds.spaces import action_shape, observation_shape
 
 
 class Batch(NamedTuple):
@@ -23,63 +21,58 @@ class Batch(NamedTuple):
     observation: Tensor
     """s, float32, shape (R, B, *observation)."""
     action: Tensor
-    """a: int64 of shape (R, B) where actions are numbered, float32 of shape (R, B, *action) where they are vectors."""
+    """a: int64 of shape (R, B) for discrete actions, float32 of shape (R, B, *action) for continuous actions."""
     reward: Tensor
     """r, float32, shape (R, B)."""
     next_observation: Tensor
     """s′, the true one, also where an episode ended; float32, shape (R, B, *observation)."""
     terminated: Tensor
-    """d, bool, shape (R, B). An episode that was merely cut off is not terminated."""
+    """d, bool, shape (R, B). False where a time limit cut the episode off."""
 
 
-class ReplayBuffer:
-    """The last `capacity` transitions of each run, from which batches are drawn uniformly, with replacement.
+class ReplayBuffer(Stateful):
+    """The last `capacity` transitions of each run. Batches are drawn uniformly, with replacement.
 
-    A transition is one row of float32, so that a batch is one gather: observation, next observation, action, reward,
-    terminated. Memory: 4 · R · capacity · (2 · observation + action + 2) bytes, taken at once; 8 runs of CartPole (4 numbers
-    an observation, 1 an action) take 352 kB per 1,000 transitions. Whole numbers up to 2²⁴ survive float32 exactly.
+    The buffer takes all its memory at once: R · capacity · (8 · observation + 4 · action + 5) bytes with continuous actions.
+    Eight runs of CartPole take 360 kB for each 1,000 transitions.
 
     Args:
-        envs: the environments, for the number of runs and the shapes.
-        capacity: transitions kept for each run, ≥ 1; then the oldest make room.
-        device: where the transitions are kept.
+        envs: The environments, for the number of runs and the spaces.
+        capacity: The number of transitions kept for each run. After that, the oldest make room.
+        device: Where the transitions are kept.
 
     Raises:
-        TypeError: for a capacity that is no whole number, or spaces that don't fit into a row.
-        ValueError: for a capacity below 1.
-        MemoryError: if the device has not that much memory; the message says how much was asked for.
+        TypeError: If the capacity is not a whole number, or if the spaces are neither boxes nor discrete.
+        ValueError: If the capacity is below 1.
+        MemoryError: If the device does not have enough memory; the message says how much is needed.
 
     Source: Lin (1992); Mnih et al. (2015), Methods, "Training algorithm".
     """
 
-    def __init__(self, envs: VectorEnv, capacity: int, *, device: str | torch.device = "cpu") -> None:
-        self.observation_shape, self.action_shape = observation_shape(envs), action_shape(envs)
-        self.runs, self.capacity = envs.num_envs, positive_integer("capacity", capacity)
-        self.device = torch.device(device)
-        self.numbered = not isinstance(envs.single_action_space, Box)
-        observation, action = int(np.prod(self.observation_shape)), int(np.prod(self.action_shape))
-        self._widths = (observation, observation, action, 1, 1)
-        width = sum(self._widths)
-        self._check_memory(4 * self.runs * self.capacity * width)
-        self._storage = torch.zeros(self.runs, self.capacity, width, device=self.device)
-        # One step of all runs is written in NumPy, where environments speak, and moved at once: `fields` are views of it.
-        self._row = np.zeros((self.runs, width), dtype=np.float32)
-        shapes = (self.observation_shape, self.observation_shape, self.action_shape, (), ())
-        parts = np.split(self._row, np.cumsum(self._widths)[:-1], axis=1)
-        self._fields = [part.reshape(self.runs, *shape) for part, shape in zip(parts, shapes, strict=True)]
-        self._offset = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(-1)
-        self._size = self._position = 0
+    fixed_names = ("runs", "capacity")
 
-    def _check_memory(self, asked: int) -> None:
-        if self.device.type == "cuda":
-            free: int = torch.cuda.mem_get_info(self.device)[0]
-        else:
-            free = psutil.virtual_memory().available
-        if asked > free:
-            raise MemoryError(
-                f"A replay of {self.capacity:,} transitions in each of {self.runs} runs takes {asked / 1e9:,.1f} GB, "
-                f"but {self.device.type} has {free / 1e9:,.1f} GB left. Choose a smaller capacity."
-            )
+    def __init__(self, envs: VectorEnv, capacity: int, *, device: str | torch.device = "cpu") -> None:
+        self.runs, self.capacity = envs.num_envs, whole_number("capacity", capacity)
+        self.observation_shape, self.device = observation_shape(envs), torch.device(device)
+        action_type = torch.int64 if isinstance(envs.single_action_space, Discrete) else torch.float32
+        layout = {
+            "observation": (self.observation_shape, torch.float32),
+            "action": (action_shape(envs), action_type),
+            "reward": ((), torch.float32),
+            "next_observation": (self.observation_shape, torch.float32),
+            "terminated": ((), torch.bool),
+        }
+        _check_memory(self.runs, self.capacity, layout, self.device)
+        self.fields = Batch(
+            **{
+                name: torch.zeros(self.runs, self.capacity, *shape, dtype=kind, device=self.device)
+                for name, (shape, kind) in layout.items()
+            }
+        )
+        self._first = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(
+            -1
+        )  # each run's first place
+        self._size = self._position = 0
 
     def __len__(self) -> int:
         """Return how many transitions of each run are stored."""
@@ -87,71 +80,95 @@ class ReplayBuffer:
 
     def add(
         self,
-        observation: ArrayLike,
-        action: ArrayLike,
-        reward: ArrayLike,
-        next_observation: ArrayLike,
-        terminated: ArrayLike,
+        observation: ArrayLike | Tensor,
+        action: ArrayLike | Tensor,
+        reward: ArrayLike | Tensor,
+        next_observation: ArrayLike | Tensor,
+        terminated: ArrayLike | Tensor,
     ) -> None:
-        """Store one transition of every run; the oldest makes room when all places are taken.
+        """Store one transition of every run.
 
         Args:
             observation: s, shape (R, *observation).
             action: a, shape (R,) or (R, *action).
             reward: r, shape (R,).
             next_observation: s′, shape (R, *observation): where the step led, not where the next episode begins.
-            terminated: d, shape (R,): true where the episode truly ended; not where it was cut off.
+            terminated: d, shape (R,). False where a time limit cut the episode off.
         """
-        values = (observation, next_observation, action, reward, terminated)
-        for field, value in zip(self._fields, values, strict=True):
-            field[...] = value
-        self._storage[:, self._position] = torch.from_numpy(self._row)
+        values = (observation, action, reward, next_observation, terminated)
+        for field, value in zip(self.fields, values, strict=True):
+            field[:, self._position] = torch.as_tensor(value)
         self._position = (self._position + 1) % self.capacity
         self._size = min(self._size + 1, self.capacity)
 
     def sample(self, batch_size: int, generator: torch.Generator) -> Batch:
-        """Draw `batch_size` of the stored transitions of each run, uniformly and with replacement.
+        """Draw transitions of each run, uniformly and with replacement.
 
         Args:
-            batch_size: B ≥ 1.
-            generator: source of the randomness, on the device of the replay; draws for all runs at once.
+            batch_size: B.
+            generator: The source of the randomness, on the buffer's device. It draws for all runs at once.
 
         Raises:
-            TypeError: for a batch size that is no whole number.
-            ValueError: for one below 1, or if fewer transitions are stored.
+            ValueError: If the buffer is empty.
         """
-        if self._size < positive_integer("batch_size", batch_size):
-            raise ValueError(
-                f"A batch of {batch_size} was asked for, but only {self._size} transitions of each run are stored."
-            )
+        if not self._size:
+            raise ValueError("The replay buffer is empty. Add a transition before you draw a batch.")
         index = torch.randint(self._size, (self.runs, batch_size), generator=generator, device=self.device)
-        return self._rows((index + self._offset).flatten(), batch_size)
+        return self._at(index)
 
     def stored(self) -> Batch:
-        """Return everything that is stored, oldest first, as one batch of len(replay) transitions a run."""
+        """Return everything that is stored, oldest first, as one batch of len(buffer) transitions a run."""
         order = torch.arange(self._position - self._size, self._position, device=self.device) % self.capacity
-        return self._rows((order + self._offset).flatten(), self._size)
+        return self._at(order.expand(self.runs, -1))
 
-    @property
-    def position(self) -> int:
-        """Where the next transition goes, in [0, capacity)."""
-        return self._position
+    def termination_rate(self) -> Tensor:
+        """Return the share of the stored transitions that ended their episode, shape (R,).
 
-    def rows(self, size: int) -> Tensor:
-        """Return the first `size` places of each run as they are kept, a view: what a checkpoint writes and fills."""
-        return self._storage[:, :size]
+        If nothing ever terminates, all policies live equally long, and SAC's usual temperature rule is the dual of its
+        constrained problem. Where this share is above 0 and depends on the policy, compare the rule with the one that keeps
+        the episode-length term, equation (8.8): `LearnedTemperature(episode_length_term=True)`.
+        """
+        return self.fields.terminated[:, : self._size].float().mean(-1)
 
-    def resume(self, size: int, position: int) -> None:
-        """Say how many places are taken and where the next transition goes, after `rows` have been filled."""
-        self._size, self._position = size, position
-
-    def _rows(self, index: Tensor, count: int) -> Batch:
-        rows = self._storage.flatten(0, 1).index_select(0, index).view(self.runs, count, sum(self._widths))
-        observation, next_observation, action, reward, terminated = torch.split(rows, list(self._widths), -1)
+    def _at(self, index: Tensor) -> Batch:
+        """Return the transitions at these places of each run, shape (R, B)."""
+        flat = (index + self._first).flatten()
         return Batch(
-            observation.reshape(self.runs, count, *self.observation_shape),
-            action.squeeze(-1).long() if self.numbered else action.reshape(self.runs, count, *self.action_shape),
-            reward.squeeze(-1),
-            next_observation.reshape(self.runs, count, *self.observation_shape),
-            terminated.squeeze(-1) != 0,
+            *(field.flatten(0, 1).index_select(0, flat).view(*index.shape, *field.shape[2:]) for field in self.fields)
+        )
+
+    def state_dict(self) -> State:
+        """Return what is stored. Its tensors are views of the buffer."""
+        stored = {name: field[:, : self._size] for name, field in self.fields._asdict().items()}
+        return {"stored": stored, "size": self._size, "position": self._position}
+
+    def check_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Check that a state fits; see `Stateful.check_state_dict`."""
+        size = state.get("size")
+        if not isinstance(size, int) or not 0 <= size <= self.capacity:
+            raise ValueError(f"The entry 'size' must lie in [0, {self.capacity}], but is {size!r}.")
+        if state.get("position") not in ([size] if size < self.capacity else range(self.capacity)):
+            raise ValueError(
+                f"The entry 'position' does not fit a buffer with {size} transitions: {state.get('position')!r}."
+            )
+        stored = {name: field[:, :size] for name, field in self.fields._asdict().items()}
+        check_like({"stored": stored, "size": 0, "position": 0}, state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Replace what is stored; errors are those of `check_state_dict`."""
+        self.check_state_dict(state)
+        self._size, self._position = state["size"], state["position"]
+        for name, field in self.fields._asdict().items():
+            field[:, : self._size] = state["stored"][name].to(self.device)
+
+
+def _check_memory(
+    runs: int, capacity: int, layout: Mapping[str, tuple[tuple[int, ...], torch.dtype]], device: torch.device
+) -> None:
+    needed = sum(runs * capacity * torch.Size(shape).numel() * kind.itemsize for shape, kind in layout.values())
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(
+            f"A replay buffer of {capacity:,} transitions in each of {runs} runs takes {needed / 1e9:,.1f} GB, "
+            f"but {device.type} has {free / 1e9:,.1f} GB left. Choose a smaller capacity."
         )

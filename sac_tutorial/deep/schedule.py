@@ -1,50 +1,61 @@
-"""Numbers that change with the updates: an exploration rate that falls, a step size that ends at zero.
+"""Numbers that change with the updates: an exploration rate that falls, a learning rate that ends at zero."""
 
-May import: `_borders`.
-"""
+from typing import Any
 
-from dataclasses import dataclass
+import attrs
 
-from sac_tutorial.validation import finite_number, positive_integer
+from sac_tutorial.validation import COUNT, checked_field, interval, number, number_field, whole_number_field
 
 
-@dataclass(frozen=True)
-class Linear:
+@attrs.frozen
+class LinearSchedule:
     """A straight line from `first` to `last` over `updates` updates, and `last` from then on.
 
     Args:
-        first: the value before the first update.
-        last: the value after `updates` updates.
-        updates: ≥ 1.
+        first: The value before the first update.
+        last: The value after `updates` updates.
+        updates: At least 1.
 
     Raises:
-        TypeError, ValueError: for what is no finite number, or fewer than 1 update.
+        TypeError: If a value is not a number.
+        ValueError: If a value is not finite, or if there are no updates.
     """
 
-    first: float
-    last: float
-    updates: int
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        finite_number("first", self.first)
-        finite_number("last", self.last)
-        positive_integer("updates", self.updates)
+    first: float = number_field()
+    last: float = number_field()
+    updates: int = whole_number_field(within=COUNT)
 
     def __call__(self, done: int) -> float:
-        """Return the value after `done` updates, ≥ 0."""
+        """Return the value after `done` updates."""
         return self.last if done >= self.updates else self.first + done / self.updates * (self.last - self.first)
 
 
-Schedule = float | Linear
-"""A number that stays, or one that changes with the updates."""
-
-
-def ends(schedule: Schedule) -> tuple[float, float]:
-    """Return the first and the last value, between which all others lie."""
-    return (schedule.first, schedule.last) if isinstance(schedule, Linear) else (schedule, schedule)
+Schedule = float | LinearSchedule
+"""A number that stays the same, or one that changes with the updates."""
 
 
 def value_after(schedule: Schedule, done: int) -> float:
     """Return the value of the schedule after `done` updates."""
-    return schedule(done) if isinstance(schedule, Linear) else schedule
+    return schedule(done) if isinstance(schedule, LinearSchedule) else schedule
+
+
+def schedule(name: str, value: object, within: str) -> Schedule:
+    """Return a schedule whose values all lie in an interval; the last one may also be the interval's lower end.
+
+    So a learning rate in "(0, inf)" may end at 0.
+
+    Raises:
+        TypeError: If the value is neither a number nor a `LinearSchedule`.
+        ValueError: If a number does not lie in the interval.
+    """
+    if not isinstance(value, LinearSchedule):
+        return number(name, value, within)
+    number(f"the first {name}", value.first, within)
+    if value.last != interval(within).low:
+        number(f"the last {name}", value.last, within)
+    return value
+
+
+def schedule_field(default: Schedule, within: str) -> Any:
+    """Return a field of an attrs class that holds a schedule with values in the interval `within`."""
+    return checked_field(default, lambda name, value: schedule(name, value, within))

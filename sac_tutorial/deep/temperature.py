@@ -1,236 +1,207 @@
-"""The temperature of soft actor-critic, learned: α is the multiplier that holds the entropy at a target.
+"""The temperature α of soft actor-critic, and how it is learned: a step on α towards a target for the entropy.
 
-Entropy is in nats, and that of a vector in units of the actions in [−1, 1]: there it can be negative, and what counts as
-random enough depends on the units. An action space twice as wide in each of d dimensions has d log 2 more of it.
-
-May import: `equations`, `networks`, `schedule`, `_borders`.
+Entropy is in nats. The entropy of continuous actions is measured in units of [−1, 1]; there it can be negative.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
+import attrs
 import torch
 from torch import Tensor
 
-from sac_tutorial.deep.networks import TrainState, check_learning_rate
-from sac_tutorial.deep.schedule import Schedule
+from sac_tutorial.deep.schedule import Schedule, schedule_field
+from sac_tutorial.deep.state import Stateful
+from sac_tutorial.deep.train_state import TrainState
 from sac_tutorial.equations import temperature_loss
-from sac_tutorial.validation import finite_number, number, number_in
+from sac_tutorial.validation import NON_NEGATIVE, POSITIVE, flag_field, number, number_field, optional_field
 
 MOST_SQUASHED = 0.683635
-"""The most entropy that tanh(μ + σ ξ) can have in one dimension, at μ = 0 and σ = 0.874; the uniform has log 2 = 0.693."""
-
-DEFAULT_FRACTION = 0.5
-"""Of log|A|: for 2 to 6 actions, one that is preferred to all others alike has a probability of 0.89 to 0.77 then."""
+"""The largest entropy of tanh(μ + σ ξ) in one dimension, at μ = 0 and σ = 0.874. The uniform distribution has log 2 = 0.693."""
 
 LEAST_TEMPERATURE = 1e-6
-"""The least that a temperature begins at, and to which a step in α itself is projected that would lead below it."""
+"""The smallest start of a learned α. A step in α itself that would lead below it is projected to it."""
 
 
-@dataclass(frozen=True)
+@attrs.frozen
 class LearnedTemperature:
-    """How a temperature is learned: α falls where the policy's entropy is above the target, and rises where it is below.
+    """How a temperature is learned. α falls where the policy's entropy is above the target, and rises where it is below.
 
     Args:
-        target_entropy: H̄ in nats. Default: for vectors −1 a dimension, which is the entropy of an even spread over 18 % of
-            [−1, 1]; for numbered actions half of log|A|. Haarnoja et al. (2018b) chose −dim A; Christodoulou (2019) chose 0.98
-            log|A|, which leaves the best of 4 actions a probability of 0.36 and makes a policy that is to be played too random.
-        fraction: H̄ as a part in (0, 1) of the most that is possible: log|A|, or 0.6836 a dimension for a squashed Gaussian.
-            The entropy of vectors has no least value, so that no fraction of it is near to certainty.
-        start: α before the first step, at least `LEAST_TEMPERATURE`.
-        learning_rate: η of its Adam: a number > 0, or a `Linear` schedule.
-        in_log: whether log α is what steps, equation (8.7), which keeps α positive and makes steps relative; or α itself,
-            equation (8.6), projected to at least `LEAST_TEMPERATURE`, since below 0 entropy would be punished.
+        target_entropy: H̄ in nats. Default: −1 for each dimension of a continuous action, and half of log|A| for discrete
+            actions. Haarnoja et al. (2018b) chose −dim A. Christodoulou (2019) chose 0.98 log|A|, which leaves the best of 4
+            actions a probability of only 0.36.
+        fraction: In place of H̄, its share in (0, 1) of the largest possible entropy: log|A|, or 0.6836 a dimension.
+        start: α before the first step.
+        learning_rate: η of its Adam.
+        in_log: Whether log α is stepped, equation (8.7). This keeps α positive and makes steps relative. False steps α itself,
+            equation (8.6).
+        episode_length_term: Whether each step that does not end the episode is charged α H̄ in the critics' target, equation
+            (8.8). SAC leaves this term out. That is right if the length of an episode does not depend on the policy;
+            `ReplayBuffer.termination_rate` shows whether episodes end at all. Otherwise a target may have no fixed point.
 
     Raises:
-        TypeError: for what is no number, or an `in_log` that is neither True nor False.
-        ValueError: for what is out of range, or both `target_entropy` and `fraction`.
-
-    A target that the actions allow may still be out of reach: where the policy decides when an episode ends, the entropy of the
-    states that it comes to need not rise with α. Then α grows without end.
+        TypeError: If a value is of the wrong type.
+        ValueError: If a value is out of range, or if both `target_entropy` and `fraction` are given.
 
     Source: Haarnoja et al. (2018b), section 5 and appendix D.
     """
 
-    target_entropy: float | None = None
-    fraction: float | None = None
-    start: float = 1.0
-    learning_rate: Schedule = 1e-3
-    in_log: bool = True
+    target_entropy: float | None = optional_field(None, number)
+    fraction: float | None = optional_field(None, lambda name, value: number(name, value, "(0, 1)"))
+    start: float = number_field(1.0, "[1e-6, inf)")
+    learning_rate: Schedule = schedule_field(1e-3, POSITIVE)
+    in_log: bool = flag_field(True)
+    episode_length_term: bool = flag_field(False)
 
-    def __post_init__(self) -> None:
-        """Check what can be checked without knowing the actions."""
+    def __attrs_post_init__(self) -> None:
+        """Check that at most one target is given."""
         if self.target_entropy is not None and self.fraction is not None:
             raise ValueError(
-                f"The target is given as target_entropy or as a fraction of the most that is possible, not as both; "
-                f"they are {self.target_entropy} and {self.fraction}."
+                f"Give the target as target_entropy or as a fraction, not as both; they are {self.target_entropy} and "
+                f"{self.fraction}."
             )
-        if self.target_entropy is not None:
-            finite_number("target_entropy", self.target_entropy)
-        if self.fraction is not None and not 0 < number("fraction", self.fraction) < 1:
-            raise ValueError(f"fraction must lie between 0 and 1, both excluded, but is {self.fraction!r}.")
-        number_in("start", self.start, LEAST_TEMPERATURE, math.inf, open_above=True)
-        check_learning_rate(self.learning_rate)
-        if not isinstance(self.in_log, bool):
-            raise TypeError(f"in_log must be True or False, but is {self.in_log!r}.")
 
-    def target_for_vectors(self, dimensions: int) -> float:
-        """Return H̄ for vectors in [−1, 1] of so many dimensions.
+    def target_for_continuous(self, dimensions: int) -> float:
+        """Return H̄ for continuous actions in [−1, 1] with so many dimensions.
 
         Raises:
-            ValueError: for a target that no squashed Gaussian reaches.
+            ValueError: If no squashed Gaussian has so much entropy.
         """
         most = dimensions * MOST_SQUASHED
         if self.fraction is not None:
             return self.fraction * most
-        if self.target_entropy is None:
-            return -float(dimensions)
-        if self.target_entropy >= most:
+        target = -float(dimensions) if self.target_entropy is None else self.target_entropy
+        if target >= most:
             raise ValueError(
-                f"target_entropy is {self.target_entropy:g}, but a squashed Gaussian of {dimensions} dimensions in [-1, 1] "
-                f"stays below {most:.4g}: α would rise for ever. The usual target has the other sign, {-dimensions}."
+                f"target_entropy is {target:g}, but a squashed Gaussian of {dimensions} dimensions in [-1, 1] stays below "
+                f"{most:.4g}, so α would rise for ever. The usual target has the other sign, {-dimensions}."
             )
-        return self.target_entropy
+        return target
 
-    def target_for_numbered(self, actions: int) -> float:
-        """Return H̄ for so many numbered actions.
+    def target_for_discrete(self, actions: int) -> float:
+        """Return H̄ for so many discrete actions.
 
         Raises:
-            ValueError: for a target outside of (0, log|A|), where no policy over the actions is, or none at a finite α > 0.
+            ValueError: If the target is not between 0 and log|A|: no policy has that entropy at a finite α > 0.
         """
         most = math.log(actions)
         if actions == 1:
-            raise ValueError("A single action leaves no entropy to aim at: there is no temperature to learn.")
+            raise ValueError("A single action has no entropy, so there is no temperature to learn.")
         if self.target_entropy is None:
-            return (DEFAULT_FRACTION if self.fraction is None else self.fraction) * most
-        if self.target_entropy <= 0:
+            return (0.5 if self.fraction is None else self.fraction) * most
+        if not 0 < self.target_entropy < most:
             raise ValueError(
-                f"target_entropy is {self.target_entropy:g}, but numbered actions have no entropy below 0, and 0 only where "
-                f"nothing is left to chance: α would fall for ever. Negative targets, such as -dim, are for vectors."
-            )
-        if self.target_entropy >= most:
-            raise ValueError(
-                f"target_entropy is {self.target_entropy:g}, but {actions} actions have at most log {actions} = {most:.4g}, "
-                f"and that only if all are equally likely: α would rise for ever."
+                f"target_entropy is {self.target_entropy:g}, but for {actions} discrete actions it must lie between 0 and "
+                f"log {actions} = {most:.4g}, or α would rise or fall for ever. Negative targets are for continuous actions."
             )
         return self.target_entropy
 
 
-Temperature = float | LearnedTemperature
-"""A temperature that stays, or one that is learned."""
+TemperatureSetting = float | LearnedTemperature
+"""A temperature that stays the same, or one that is learned."""
 
 
-def check_temperatures(temperatures: Sequence[Temperature]) -> None:
-    """Raise a TypeError or ValueError unless each is a number ≥ 0 or a LearnedTemperature."""
-    for temperature in temperatures:
-        if isinstance(temperature, str):
-            raise TypeError(
-                f"temperature must be a number, but is {temperature!r}. One that is learned is a LearnedTemperature()."
-            )
-        if not isinstance(temperature, LearnedTemperature):
-            number_in("temperature", temperature, 0, math.inf, open_above=True)
+def temperature_setting(name: str, value: object) -> TemperatureSetting | tuple[TemperatureSetting, ...]:
+    """Return one setting, or a tuple with one for each run.
+
+    Raises:
+        TypeError: If a setting is neither a number nor a `LearnedTemperature`.
+        ValueError: If a number is negative or not finite.
+    """
+    if isinstance(value, LearnedTemperature):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(
+            value_ if isinstance(value_, LearnedTemperature) else number(name, value_, NON_NEGATIVE) for value_ in value
+        )
+    if isinstance(value, str):
+        raise TypeError(f"{name} must be a number or a LearnedTemperature(), but is {value!r}.")
+    return number(name, value, NON_NEGATIVE)
 
 
-def first_temperature(temperature: Temperature) -> float:
-    """Return α before the first step."""
-    return temperature.start if isinstance(temperature, LearnedTemperature) else temperature
-
-
-class _Group(NamedTuple):
-    """Runs that learn at the same rate and in the same form."""
-
-    runs: Tensor
-    target_entropy: Tensor
-    in_log: bool
-    learnable: TrainState
-
-
-class TemperatureLearner:
-    """What moves α in those of R runs that learn it. Each has its own; the other runs keep theirs, bit by bit.
+class Temperature(Stateful):
+    """α of each of R runs. In some of them, or in all, it is learned; the other runs keep theirs, bit by bit.
 
     Args:
-        temperatures: of each run, at least one of them learned.
-        target: returns H̄ of a learned one for the actions at hand.
-        device: where it is computed.
+        setting: One setting for all runs, or one for each run. All runs that learn share the learning rate and the form of
+            the step; their targets and starts may differ.
+        runs: R.
+        target: From a `LearnedTemperature` to H̄ for the actions at hand.
+        device: Where α is computed.
 
     Attributes:
-        target_entropy: H̄ of each run, shape (R, 1), NaN where α is not learned.
-        learnables: one `TrainState` for all runs that share a rate and a form, which holds their log α, or α.
+        alpha: α now, float32, shape (R, 1). Each update leaves a new tensor here.
+        learned: Which runs learn α, bool, shape (R, 1).
+        target_entropy: H̄, shape (R, 1); 0 where α is not learned.
+        step_cost: α H̄ where `episode_length_term` is set, else 0, shape (R, 1). This is the term of equation (8.8).
+
+    Raises:
+        ValueError: If there are several settings but not one for each run, or if the runs that learn do so differently.
     """
+
+    state_names = ("alpha", "train_state")
 
     def __init__(
         self,
-        temperatures: Sequence[Temperature],
+        setting: TemperatureSetting | Sequence[TemperatureSetting],
+        runs: int,
         target: Callable[[LearnedTemperature], float],
         device: torch.device,
     ) -> None:
-        self.temperatures = tuple(temperatures)
-        self.target_entropy = torch.full((len(self.temperatures), 1), torch.nan, device=device)
-        together: dict[tuple[Schedule, bool], list[int]] = {}
-        for run, temperature in enumerate(self.temperatures):
-            if isinstance(temperature, LearnedTemperature):
-                self.target_entropy[run] = target(temperature)
-                together.setdefault((temperature.learning_rate, temperature.in_log), []).append(run)
-        self._groups = []
-        for (learning_rate, in_log), several in together.items():
-            runs = torch.tensor(several, device=device)
-            first = [[first_temperature(self.temperatures[run])] for run in several]
-            start = torch.tensor(first, dtype=torch.float32, device=device)
-            learnable = TrainState([start.log() if in_log else start], learning_rate)
-            self._groups.append(_Group(runs, self.target_entropy[runs], in_log, learnable))
+        settings = _one_a_run(setting, runs)
+        learned = [each for each in settings if isinstance(each, LearnedTemperature)]
+        how = _shared(learned)
+        starts = [each.start if isinstance(each, LearnedTemperature) else each for each in settings]
+        targets = [target(each) if isinstance(each, LearnedTemperature) else 0.0 for each in settings]
+        self.alpha = torch.tensor(starts, dtype=torch.float32, device=device).unsqueeze(1)
+        self.learned = torch.tensor(
+            [isinstance(each, LearnedTemperature) for each in settings], device=device
+        ).unsqueeze(1)
+        self.target_entropy = torch.tensor(targets, dtype=torch.float32, device=device).unsqueeze(1)
+        self.in_log, self._is_learned = how.in_log, bool(learned)
+        self._charged = float(how.episode_length_term)
+        begin = torch.where(self.learned, self.alpha, 1.0)  # α = 0 has no logarithm, and needs none
+        self.train_state = TrainState([begin.log() if self.in_log else begin], how.learning_rate)
 
     @property
-    def learnables(self) -> list[TrainState]:
-        """What learns, one for all runs that share a rate and a form."""
-        return [group.learnable for group in self._groups]
+    def step_cost(self) -> Tensor:
+        """α H̄ of a step that does not end the episode, or 0; shape (R, 1)."""
+        return self._charged * self.alpha * self.target_entropy
 
-    def step(self, temperature: Tensor, log_probability: Tensor) -> Tensor:
-        """Take one gradient step, equation (8.6) or (8.7), and return α after it.
+    def update(self, log_probability: Tensor) -> None:
+        """Take one gradient step, equation (8.6) or (8.7).
 
         Args:
-            temperature: α of all runs before, shape (R, 1); it is left as it is.
-            log_probability: as `temperature_loss` takes it, shape (R, B).
-
-        Returns:
-            Shape (R, 1), a new tensor.
+            log_probability: As `temperature_loss` takes it, shape (R, B).
         """
-        for runs, target_entropy, in_log, learnable in self._groups:
-            (parameter,) = learnable.parameters
-            alpha = parameter.exp() if in_log else parameter
-            learnable.minimize(temperature_loss(log_probability.index_select(0, runs), alpha, target_entropy))
-            with torch.no_grad():
-                if not in_log:
-                    parameter.clamp_(min=LEAST_TEMPERATURE)
-                temperature = temperature.index_copy(0, runs, parameter.exp() if in_log else parameter)
-        return temperature
-
-    def restart(self, temperature: Tensor, steps: int) -> None:
-        """Go on from these α, shape (R, 1), after so many steps, with optimisers that remember nothing."""
-        for place, group in enumerate(self._groups):
-            alpha = temperature[group.runs]
-            learnable = TrainState([alpha.log() if group.in_log else alpha], group.learnable.learning_rate, steps=steps)
-            self._groups[place] = group._replace(learnable=learnable)
-
-    def __str__(self) -> str:
-        """Say what a file must agree on: which runs learn α, and what it is in the others."""
-        words = [
-            "learned" if isinstance(temperature, LearnedTemperature) else f"{temperature:g}"
-            for temperature in self.temperatures
-        ]
-        return f"temperatures ({', '.join(words)})" if len(set(words)) > 1 else "a learned temperature in every run"
+        if not self._is_learned:
+            return
+        (parameter,) = self.train_state.parameters
+        alpha = parameter.exp() if self.in_log else parameter
+        loss = temperature_loss(log_probability, alpha, self.target_entropy)
+        self.train_state.minimize(loss * self.learned.squeeze(1))
+        with torch.no_grad():
+            if not self.in_log:
+                parameter.clamp_(min=LEAST_TEMPERATURE)
+            self.alpha = torch.where(self.learned, parameter.exp() if self.in_log else parameter, self.alpha)
 
 
-def learnables_of(learner: TemperatureLearner | None) -> dict[str, TrainState]:
-    """Return what learns α, by name; nothing where it stays."""
-    return {f"temperature.{place}": one for place, one in enumerate(learner.learnables if learner else ())}
+def _one_a_run(setting: TemperatureSetting | Sequence[TemperatureSetting], runs: int) -> tuple[TemperatureSetting, ...]:
+    settings = tuple(setting) if isinstance(setting, Sequence) else (setting,) * runs
+    if len(settings) != runs:
+        raise ValueError(
+            f"temperature must be one setting, or one for each of the {runs} runs, but there are {len(settings)}."
+        )
+    return settings
 
 
-def temperature_learner(
-    temperatures: Sequence[Temperature], target: Callable[[LearnedTemperature], float], device: torch.device
-) -> TemperatureLearner | None:
-    """Return what moves α, or None where it stays in all runs. Arguments and errors are those of both classes above."""
-    if any(isinstance(temperature, LearnedTemperature) for temperature in temperatures):
-        return TemperatureLearner(temperatures, target, device)
-    return None
+def _shared(learned: Sequence[LearnedTemperature]) -> LearnedTemperature:
+    """Return how all runs that learn do so."""
+    ways = {(each.learning_rate, each.in_log, each.episode_length_term) for each in learned}
+    if len(ways) > 1:
+        raise ValueError(
+            "All runs that learn their temperature must share learning_rate, in_log and episode_length_term, "
+            f"but there are {len(ways)} different ways. Train them as separate agents."
+        )
+    return learned[0] if learned else LearnedTemperature()

@@ -1,38 +1,67 @@
-"""The Markov chain that a policy makes of an MDP, and whether it is sure to end; the checks of what is a policy.
+"""A policy turns an MDP into a Markov chain. Values and visits are sums along this chain (lessons 01, 05 and 06).
 
-May import: `mdp`.
+Policies are float64 tensors of shape (..., S, A), so several policies share one call.
 """
 
 import torch
 from torch import Tensor
 
+from sac_tutorial.exact.borders import check_policy
 from sac_tutorial.worlds.mdp import FiniteMDP
 
 
 def policy_chain(mdp: FiniteMDP, policy: Tensor) -> Tensor:
-    """Return P̃^π(s′|s) = Σ_a π(a|s) P̃(s′|s,a), shape (..., S, S): what a policy makes of an MDP is a Markov chain.
-
-    A row sums to the probability that the episode goes on.
+    """Return P̃^π(s′|s) = Σ_a π(a|s) P̃(s′|s,a); a row sums to the probability that the episode goes on.
 
     Args:
         mdp: the model.
-        policy: π, float64, shape (..., S, A), rows that sum to 1.
+        policy: π, shape (..., S, A).
+
+    Returns:
+        The chain, shape (..., S, S).
 
     Raises:
-        TypeError: for a policy that is no tensor of float64.
-        ValueError: for a policy that is none.
+        TypeError: If the policy is not a tensor of float64.
+        ValueError: If a row of the policy is not a distribution.
 
-    Source: Puterman (1994), equation 5.6.4, without what ends the episode.
+    Source: Puterman (1994), equation 5.6.4, without the probability of an end.
     """
     check_policy(mdp, policy)
     return torch.einsum("...sa,sat->...st", policy, mdp.continuation_matrix)
 
 
-def reachable(chain: Tensor, start: Tensor) -> Tensor:
-    """Return which states a chain can come to from one of `start`, itself included.
+def discounted_sum(mdp: FiniteMDP, chain: Tensor, per_step: Tensor) -> Tensor:
+    """Return x with (I − γ M) x = b, equations (1.17), (6.4) and (6.12): the discounted sum of b along the chain M.
 
     Args:
-        chain: P̃^π or any matrix that is positive where a step is possible, shape (..., S, S).
+        mdp: the model with the discount γ.
+        chain: M, P̃^π to add up the future, or its transpose to add up the past; shape (..., S, S).
+        per_step: b, shape (..., S).
+
+    Returns:
+        x, shape (..., S).
+
+    Raises:
+        ValueError: If γ = 1 and the end is so unlikely that the sum cannot be told from an infinite one.
+    """
+    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain
+    # The second column counts the steps: their number says how many digits of the sum are right.
+    columns = torch.stack((per_step, torch.ones_like(per_step)), -1)
+    solution, singular = torch.linalg.solve_ex(system, columns)
+    total: Tensor = solution[..., 0]
+    steps = solution[..., 1]
+    if singular.any() or (mdp.discount == 1 and not ((steps > 0) & (steps < 1e12)).all()):
+        raise ValueError(
+            "The end is certain, but takes more steps than floating-point numbers can count. Take a discount below 1."
+        )
+    return total
+
+
+def reachable(chain: Tensor, start: Tensor) -> Tensor:
+    """Return the states that the chain can reach from the states `start`, which are among them.
+
+    Args:
+        chain: a matrix that is positive where a step is possible, shape (..., S, S).
         start: bool, shape (..., S).
 
     Returns:
@@ -46,40 +75,13 @@ def reachable(chain: Tensor, start: Tensor) -> Tensor:
         found = wider
 
 
-def discounted_sum(mdp: FiniteMDP, chain: Tensor, per_step: Tensor) -> Tensor:
-    """Return x with (I − γ M) x = b, equations (1.17), (6.4) and (6.12): what b adds up to along the chain M, discounted.
-
-    Args:
-        mdp: whose γ.
-        chain: M, P̃^π for what is to come, or its transpose for what has been; shape (..., S, S).
-        per_step: b, shape (..., S).
-
-    Returns:
-        x, shape (..., S).
-
-    Raises:
-        ValueError: if γ = 1 and the end is so unlikely that the sum can't be told from an infinite one.
-    """
-    system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * chain
-    # beside the sum the number of steps, which says how many of its digits are right: all but about log10 of it
-    columns = torch.stack((per_step, torch.ones_like(per_step)), -1)
-    solution, singular = torch.linalg.solve_ex(system, columns)
-    total: Tensor = solution[..., 0]
-    steps = solution[..., 1]
-    if singular.any() or (mdp.discount == 1 and not ((steps > 0) & (steps < 1e12)).all()):
-        raise ValueError(
-            "The end is certain, but takes more steps than floating-point numbers can count. Take a discount below 1."
-        )
-    return total
-
-
 def check_end(mdp: FiniteMDP, policy: Tensor, chain: Tensor, states: Tensor) -> None:
     """Refuse a policy under which one of `states`, bool of shape (..., S), has no way to an end.
 
-    Where each has one, and all that follow are among them, the end is certain, and sums without a discount are finite.
+    If all states that the policy visits have a way to an end, then the end is certain and sums without a discount are finite.
 
     Raises:
-        ValueError: naming the state.
+        ValueError: If a state has no way to an end.
 
     Source: Bertsekas and Tsitsiklis (1991), on proper policies.
     """
@@ -90,27 +92,4 @@ def check_end(mdp: FiniteMDP, policy: Tensor, chain: Tensor, states: Tensor) -> 
         raise ValueError(
             f"With a discount of 1 the end must be certain, but under this policy no way leads from state {label!r} to an end. "
             "Take a discount below 1, or a policy that ends every episode."
-        )
-
-
-def check_table(name: str, table: Tensor, mdp: FiniteMDP) -> None:
-    """Refuse what is no float64 tensor of shape (..., S, A)."""
-    if not isinstance(table, Tensor) or table.dtype != torch.float64:
-        found = f"one of {table.dtype}" if isinstance(table, Tensor) else f"a {type(table).__name__}"
-        raise TypeError(f"{name} must be a tensor of torch.float64, but is {found}.")
-    if table.shape[-2:] != (mdp.states, mdp.actions):
-        raise ValueError(
-            f"{name} must have the shape (..., {mdp.states}, {mdp.actions}), but has {tuple(table.shape)}."
-        )
-
-
-def check_policy(mdp: FiniteMDP, policy: Tensor, name: str = "policy") -> None:
-    """Refuse what is no policy: a float64 tensor of shape (..., S, A) whose rows are non-negative and sum to 1."""
-    check_table(name, policy, mdp)
-    wrong = ~((policy >= 0).all(-1) & ((policy.sum(-1) - 1).abs() <= 1e-9))  # NaN is wrong too
-    if wrong.any():
-        place = tuple(wrong.nonzero()[0].tolist())
-        raise ValueError(
-            f"{name} must be non-negative and sum to 1 in every state, "
-            f"but in state {mdp.state_labels[place[-1]]!r} it is {policy[place].tolist()}."
         )

@@ -1,6 +1,7 @@
-"""Where a policy spends its time, and what that comes to: expected visits, return and entropy, exactly.
+"""Where a policy spends its time, and the return and entropy that follow from it, exactly (lessons 05, 06 and 08).
 
-May import: `equations`, `mdp`, `policy_chain`.
+All functions take a policy π of shape (..., S, A), float64. They raise a TypeError for another type, and a ValueError if a
+row is not a distribution, or if γ = 1 and a state that the policy visits has no way to an end.
 """
 
 from torch import Tensor
@@ -13,25 +14,19 @@ from sac_tutorial.worlds.mdp import FiniteMDP
 def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
     """Return d^π(s) = Σ_t γ^t P(s_t = s), the expected discounted visits to each state: solve (I − γ P̃^πᵀ) d = ρ₀, (6.4).
 
-    A step counts where an action is taken, so that nobody visits the state in which an episode has ended, and the visits sum
-    to the expected discounted length of an episode. The start distribution is the MDP's.
+    A visit is a step in which an action is taken. The sum of the visits is the expected discounted length of an episode.
 
     Args:
         mdp: the model, with γ < 1, or γ = 1 if the policy ends every episode with certainty.
-        policy: π, float64, shape (..., S, A), rows that sum to 1.
+        policy: π, shape (..., S, A).
 
     Returns:
         d^π, shape (..., S).
 
-    Raises:
-        TypeError: for a policy that is no tensor of float64.
-        ValueError: for a policy that is none, or γ = 1 where a state that the policy visits has no way to an end, or one so
-            unlikely that the sum can't be told from an infinite one.
-
     Source: Sutton and Barto (2018), equation 9.2, discounted; Puterman (1994), equation 6.9.2.
     """
     chain = policy_chain(mdp, policy)
-    if mdp.discount == 1:  # states that are never visited may go round in circles: leave them out
+    if mdp.discount == 1:  # only the states that are visited must have a way to an end
         visited = reachable(chain, mdp.start_probability > 0)
         check_end(mdp, policy, chain, visited)
         chain = chain * visited.unsqueeze(-1)
@@ -39,9 +34,7 @@ def visits(mdp: FiniteMDP, policy: Tensor) -> Tensor:
 
 
 def state_distribution(mdp: FiniteMDP, policy: Tensor) -> Tensor:
-    """Return d^π(s) / Σ d^π, the share of the (discounted) time that the policy spends in each state, (6.5), shape (..., S).
-
-    Arguments and errors are those of `visits`.
+    """Return d^π(s) / Σ d^π, the share of the discounted time that the policy spends in each state, (6.5), shape (..., S).
 
     Source: Sutton and Barto (2018), equation 9.3.
     """
@@ -52,20 +45,16 @@ def state_distribution(mdp: FiniteMDP, policy: Tensor) -> Tensor:
 def expected_return(mdp: FiniteMDP, policy: Tensor) -> Tensor:
     """Return E[Σ_t γ^t r_t] = Σ_s d^π(s) Σ_a π(a|s) r̄(s,a), the return from the start without entropy, (6.4), shape (...,).
 
-    Arguments and errors are those of `visits`.
-
     Source: Puterman (1994), section 6.9.
     """
-    count = visits(mdp, policy)  # which looks whether it is a policy
+    count = visits(mdp, policy)  # checks the policy
     return expected_value(expected_value(mdp.expected_reward, policy), count)
 
 
 def expected_entropy(mdp: FiniteMDP, policy: Tensor) -> Tensor:
     """Return Σ_s H(π(·|s)) d^π(s) / Σ d^π, the entropy of an average step in nats, (6.5), shape (...,).
 
-    It lies in [0, log A] whatever γ. Times the sum of `visits` it is the entropy that the soft objective adds up.
-
-    Arguments and errors are those of `visits`.
+    Its product with the sum of the `visits` is the entropy in the soft objective.
 
     Source: Haarnoja et al. (2018b), section 5, as an average over the states that the policy visits.
     """

@@ -1,7 +1,4 @@
-"""What a network is shown of a state: its place on the drawing, or a picture of the whole drawing.
-
-May import: `mdp`, `_borders`.
-"""
+"""What a network observes of a state: its place on the drawing, or a picture of the whole drawing. For lesson 03."""
 
 import torch
 from torch import Tensor
@@ -17,7 +14,7 @@ def coordinates(mdp: FiniteMDP) -> Tensor:
     """Return (column, row) of each state on the drawing, each scaled to [−1, 1]: float32, shape (S, 2).
 
     Raises:
-        ValueError: for an MDP without a drawing.
+        ValueError: If the MDP has no drawing.
     """
     place = _places(mdp).to(torch.float32)
     low, high = place.amin(0), place.amax(0)
@@ -32,9 +29,10 @@ def pictures(mdp: FiniteMDP, pixels: int = 4) -> Tensor:
         pixels: edge of one cell, at least 3: the agent fills all but a margin of one pixel.
 
     Raises:
-        TypeError, ValueError: for an MDP without a drawing, or pixels that are no whole number ≥ 3.
+        TypeError: If `pixels` is not a whole number.
+        ValueError: If `pixels` is below 3, or if the MDP has no drawing.
     """
-    whole_number("pixels", pixels, least=3)
+    whole_number("pixels", pixels, "[3, inf)")
     width = max(map(len, mdp.drawing), default=0)
     cells = [[_COLOURS.get(character, _FLOOR) for character in line.ljust(width, "#")] for line in mdp.drawing]
     places = _places(mdp)
@@ -48,7 +46,7 @@ def pictures(mdp: FiniteMDP, pixels: int = 4) -> Tensor:
 
 def _places(mdp: FiniteMDP) -> Tensor:
     if not mdp.drawing:
-        raise ValueError("An MDP without a drawing has no places to show.")
+        raise ValueError("The MDP has no drawing, so its states have no places to show.")
     return torch.tensor(
         [(column, row) for row, line in enumerate(mdp.drawing) for column, cell in enumerate(line) if cell != "#"]
     )

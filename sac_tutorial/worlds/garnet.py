@@ -1,11 +1,8 @@
-"""Random MDPs, for tests, benchmarks and theorems that must hold everywhere.
-
-May import: `mdp`, `_borders`.
-"""
+"""Random MDPs, for tests, benchmarks and theorems that must hold everywhere."""
 
 import torch
 
-from sac_tutorial.validation import number_in, positive_integer
+from sac_tutorial.validation import number, whole_number
 from sac_tutorial.worlds.mdp import FiniteMDP
 
 
@@ -25,21 +22,15 @@ def garnet(
         generator: source of the randomness.
         ending: share of the outcomes that terminate, in [0, 1].
 
-    Returns:
-        The MDP.
-
     Raises:
-        TypeError: for sizes that are not whole numbers, or a discount or `ending` that is no number.
-        ValueError: for sizes below 1, or a discount or `ending` outside [0, 1].
+        TypeError: If a size is not a whole number, or if the discount or `ending` is not a number.
+        ValueError: If a size is below 1, or if the discount or `ending` lies outside [0, 1].
 
     Source: after Archibald, McKinnon and Thomas (1995); here rewards come with the outcomes, and outcomes may terminate.
     """
-    shape = (
-        positive_integer("states", states),
-        positive_integer("actions", actions),
-        positive_integer("outcomes", outcomes),
-    )
-    number_in("ending", ending, 0, 1)
+    sizes = {"states": states, "actions": actions, "outcomes": outcomes}
+    shape = tuple(whole_number(name, size) for name, size in sizes.items())
+    number("ending", ending, "[0, 1]")
     weight = -torch.log1p(-torch.rand(shape, generator=generator, dtype=torch.float64))
     return FiniteMDP(
         probability=weight / weight.sum(-1, keepdim=True),

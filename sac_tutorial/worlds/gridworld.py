@@ -1,15 +1,11 @@
-"""Gridworlds drawn as text.
-
-May import: `mdp`, `mdp_json`, `_borders`.
-"""
+"""Gridworlds drawn as text, from lesson 01 on."""
 
 from collections.abc import Sequence
 
 import torch
 
-from sac_tutorial.validation import number, number_in
-from sac_tutorial.worlds.mdp import FiniteMDP
-from sac_tutorial.worlds.mdp_json import Outcome
+from sac_tutorial.validation import number
+from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
 
 ACTIONS = ("left", "down", "right", "up")
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column) of each action: neighbours in the list are at right angles
@@ -26,9 +22,9 @@ def gridworld(
 ) -> FiniteMDP:
     """Make an MDP from a drawing such as `["S.G", ".#H"]`.
 
-    `S` is the start (several are drawn from uniformly), `G` a goal and `H` a hole, which end the episode; `#` is a wall and
-    no state; any other character is a free cell. The actions are left, down, right and up. With probability `slip` the step
-    goes to one of the two sides instead, to each with slip / 2. A step against a wall or off the grid stays where it is.
+    `S` is the start (of several, one is drawn uniformly), `G` a goal and `H` a hole, which end the episode; `#` is a wall
+    and no state; any other character is a free cell. The actions are left, down, right and up. With probability `slip` the
+    step goes to one of the two sides instead, to each with slip / 2. A step against a wall or off the grid stays in place.
 
     Args:
         drawing: lines of equal length.
@@ -39,33 +35,23 @@ def gridworld(
         step_reward: reward of every step.
 
     Returns:
-        The MDP. State labels are "row,column"; `drawing` is kept for plots. Goals and holes stay where they are for ever,
-        with reward 0.
+        The MDP. State labels are "row,column"; `drawing` is kept for plots. In a goal or a hole, every action stays there
+        with reward 0 and ends the episode.
 
     Raises:
-        TypeError: for a single string in place of lines, lines that are no strings, or a slip, a reward or a discount that
-            is no number.
-        ValueError: for lines of unequal length, a drawing without a start, or a slip or discount out of range.
+        TypeError: If the drawing is one string or holds something else, or if the slip, a reward or the discount is not a
+            number.
+        ValueError: If lines differ in length, the drawing has no start, or the slip or the discount lies outside [0, 1].
 
     Source: the layout follows Gymnasium's FrozenLake-v1; the slip is that of Russell and Norvig (2021), section 17.1.
     """
-    if isinstance(drawing, str):
-        raise TypeError(f"drawing must be a list of lines, but is the string {drawing!r}.")
-    lines = tuple(drawing)
-    if not all(isinstance(line, str) for line in lines):
-        raise TypeError(f"drawing must be a list of strings, but is {drawing!r}.")
-    if not lines or any(len(line) != len(lines[0]) for line in lines):
-        raise ValueError(
-            f"drawing must be lines of equal length, but they have the lengths {[len(line) for line in lines]}."
-        )
-    number_in("slip", slip, 0, 1)
+    lines = _checked(drawing)
+    number("slip", slip, "[0, 1]")
     for name, reward in {"goal": goal_reward, "hole": hole_reward, "step": step_reward}.items():
         number(f"{name}_reward", reward)
     cells = [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell != "#"]
     index = {cell: position for position, cell in enumerate(cells)}
     kind = [lines[row][column] for row, column in cells]
-    if "S" not in kind:
-        raise ValueError("drawing must hold at least one start, 'S'.")
 
     def step(state: int, move: tuple[int, int], probability: float) -> Outcome:
         row, column = cells[state]
@@ -88,3 +74,16 @@ def gridworld(
         action_labels=ACTIONS,
         drawing=lines,
     )
+
+
+def _checked(drawing: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(drawing, str) or not all(isinstance(line, str) for line in drawing):
+        raise TypeError(f"drawing must be a list of strings, one for each line, but is {drawing!r}.")
+    lines = tuple(drawing)
+    if not lines or any(len(line) != len(lines[0]) for line in lines):
+        raise ValueError(
+            f"drawing must be lines of equal length, but they have the lengths {[len(line) for line in lines]}."
+        )
+    if not any("S" in line for line in lines):
+        raise ValueError("drawing must hold at least one start, 'S'.")
+    return lines

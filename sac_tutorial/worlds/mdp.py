@@ -1,43 +1,47 @@
-"""A finite Markov decision process as a list of outcomes, and where such a list can come from.
+"""A finite Markov decision process (MDP) as a list of outcomes. Every lesson from 01 on uses it.
 
-For each state and action there are K outcomes (probability, next_state, reward, terminated), as Gymnasium's toy-text
-environments keep them. Averaging the target over the outcomes is dynamic programming; sampling one is Q-learning.
-
-May import: `_borders`, `mdp_json`. The drawn and the random makers live in `gridworld` and `garnet`, the player in
-`environment`.
+For each state and action there are K outcomes (probability, next_state, reward, terminated), as in Gymnasium's toy-text
+environments. Dynamic programming averages the target over the outcomes; Q-learning samples one of them.
 """
+
+# ruff: noqa: RUF009 (the fields' default values are checks, which never change)
 
 import hashlib
 import operator
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import attrs
 import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-from sac_tutorial.validation import number_in
-from sac_tutorial.worlds.mdp_json import Outcome, read_document
+from sac_tutorial.validation import checked_field, number_field
+from sac_tutorial.worlds.mdp_checks import (
+    check_outcomes,
+    check_shapes,
+    check_start,
+    labels_field,
+    strings,
+    tensor_field,
+)
+from sac_tutorial.worlds.mdp_json import read_document
+from sac_tutorial.worlds.toy_text import read_environment
 
-TOY_TEXT_ACTIONS = {
-    "FrozenLakeEnv": ("left", "down", "right", "up"),
-    "CliffWalkingEnv": ("up", "right", "down", "left"),
-    "TaxiEnv": ("south", "north", "east", "west", "pick up", "drop off"),
-}
-"""What the actions of Gymnasium's toy-text environments are called, by their class: the environments don't say."""
+Outcome = tuple[float, int, float, bool]
+"""(probability, next_state, reward, terminated), in Gymnasium's order."""
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@attrs.frozen(eq=False, repr=False, slots=False)
 class FiniteMDP:
     """A finite MDP with S states, A actions and at most K outcomes for each pair of them.
 
     An outcome with `terminated` ends the episode: nothing that comes after it counts, whatever state it names. Outcomes of
-    probability 0 are padding. All tensors live on the CPU.
+    probability 0 are padding. All tensors live on the CPU. For a changed copy, use `attrs.evolve(mdp, discount=0.5)`.
 
     Attributes:
         probability: p(k|s,a), float64, shape (S, A, K), non-negative, summing to 1 over the last axis.
@@ -51,90 +55,28 @@ class FiniteMDP:
         drawing: optional lines of text in which every character but `#` is one state, in reading order.
 
     Raises:
-        TypeError: for a tensor of the wrong kind, such as `terminated` as numbers.
-        ValueError: for wrong shapes, probabilities that are negative, not finite or don't sum to 1 (state and action are
-            named), next states out of range, rewards that are not finite, a discount outside [0, 1].
+        TypeError: If a tensor has the wrong dtype, for example if `terminated` holds numbers.
+        ValueError: If a shape is wrong, probabilities are negative, not finite or don't sum to 1, a next state is out of
+            range, a reward is not finite, or the discount lies outside [0, 1]. State and action are named.
 
     Source: Puterman (1994), section 2.1; Sutton and Barto (2018), equation 3.2.
     """
 
-    probability: Tensor
-    next_state: Tensor
-    reward: Tensor
-    terminated: Tensor
-    start_probability: Tensor
-    discount: float
-    state_labels: tuple[str, ...] = ()
-    action_labels: tuple[str, ...] = ()
-    drawing: tuple[str, ...] = ()
+    probability: Tensor = tensor_field(torch.float64)
+    next_state: Tensor = tensor_field(torch.int64)
+    reward: Tensor = tensor_field(torch.float64)
+    terminated: Tensor = tensor_field(torch.bool)
+    start_probability: Tensor = tensor_field(torch.float64, axes=1)
+    discount: float = number_field(within="[0, 1]")
+    state_labels: tuple[str, ...] = labels_field(axis=0)
+    action_labels: tuple[str, ...] = labels_field(axis=1)
+    drawing: tuple[str, ...] = checked_field((), strings)
 
-    def __post_init__(self) -> None:
-        """Check everything at the border, so that nothing behind it has to."""
-        for name in ("probability", "next_state", "reward", "terminated", "start_probability"):
-            if not isinstance(getattr(self, name), Tensor):
-                raise TypeError(f"{name} must be a torch.Tensor, but is a {type(getattr(self, name)).__name__}.")
-        if self.probability.dim() != 3 or 0 in self.probability.shape:
-            raise ValueError(
-                f"probability must have the shape (states, actions, outcomes), none of them 0, "
-                f"but has {tuple(self.probability.shape)}."
-            )
-        for name, kind in {"next_state": torch.int64, "reward": torch.float64, "terminated": torch.bool}.items():
-            tensor: Tensor = getattr(self, name)
-            if tensor.shape != self.probability.shape:
-                raise ValueError(
-                    f"{name} must have the shape of probability, {tuple(self.probability.shape)}, "
-                    f"but has {tuple(tensor.shape)}."
-                )
-            if tensor.dtype != kind:
-                raise TypeError(f"{name} must be a tensor of {kind}, but is one of {tensor.dtype}.")
-        for name in ("probability", "start_probability"):
-            if getattr(self, name).dtype != torch.float64:
-                raise TypeError(f"{name} must be a tensor of torch.float64, but is one of {getattr(self, name).dtype}.")
-        for name, count in {"state_labels": self.states, "action_labels": self.actions}.items():
-            self._refuse_string(name)
-            labels = tuple(getattr(self, name)) or tuple(str(number) for number in range(count))
-            if len(labels) != count or len(set(labels)) != count:
-                raise ValueError(f"{name} must be {count} different names, but is {labels}.")
-            object.__setattr__(self, name, labels)
-        self._refuse_string("drawing")
-        object.__setattr__(self, "drawing", tuple(self.drawing))
-        if self.drawing and sum(character != "#" for line in self.drawing for character in line) != self.states:
-            raise ValueError(f"drawing must hold one character other than '#' for each of the {self.states} states.")
-        object.__setattr__(self, "discount", number_in("discount", self.discount, 0, 1))
-        self._check_outcomes()
-
-    def _refuse_string(self, name: str) -> None:
-        if isinstance(getattr(self, name), str):
-            raise TypeError(f"{name} must be several strings, but is the one string {getattr(self, name)!r}.")
-
-    def _check_outcomes(self) -> None:
-        total = self.probability.sum(-1)
-        for fault, what in (
-            (~self.probability.isfinite().all(-1), "a probability that is not finite"),
-            ((self.probability < 0).any(-1), "a negative probability"),
-            ((total - 1).abs() > 1e-9, "probabilities that don't sum to 1"),
-            (((self.next_state < 0) | (self.next_state >= self.states)).any(-1), "a next state out of range"),
-            (~self.reward.isfinite().all(-1), "a reward that is not finite"),
-        ):
-            if fault.any():
-                state, action = fault.nonzero()[0].tolist()
-                raise ValueError(
-                    f"State {self.state_labels[state]!r}, action {self.action_labels[action]!r} has {what}: "
-                    f"probabilities {self.probability[state, action].tolist()} (sum {total[state, action]:.12g}), "
-                    f"next states {self.next_state[state, action].tolist()} of {self.states}, "
-                    f"rewards {self.reward[state, action].tolist()}."
-                )
-        start = self.start_probability
-        if start.shape != (self.states,):
-            raise ValueError(f"start_probability must have the shape ({self.states},), but has {tuple(start.shape)}.")
-        wrong = ~(start >= 0)  # NaN is wrong too
-        if wrong.any():
-            state = int(wrong.nonzero()[0])
-            raise ValueError(
-                f"start_probability must be non-negative, but is {start[state]:g} in state {self.state_labels[state]!r}."
-            )
-        if not abs(float(start.sum()) - 1) <= 1e-9:
-            raise ValueError(f"start_probability must sum to 1, but sums to {start.sum():.12g}.")
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns several fields at once."""
+        check_shapes(self)
+        check_outcomes(self)
+        check_start(self)
 
     def __repr__(self) -> str:
         """Return the sizes in words; the tables would fill pages."""
@@ -145,12 +87,12 @@ class FiniteMDP:
 
     @property
     def description(self) -> str:
-        """The sizes, and a digest of all numbers: by this a checkpoint knows the model again."""
+        """The sizes, and a digest of all numbers, by which a checkpoint recognises the model."""
         numbers = (self.probability, self.next_state, self.reward, self.terminated, self.start_probability)
         return f"{self} {digest(*numbers)}"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return the MDP itself: nothing changes it, so that whoever copies an environment may share it."""
+        """Return the MDP itself: it never changes, so copies of an environment may share it."""
         return self
 
     # Sizes, and the same model as matrices
@@ -178,8 +120,7 @@ class FiniteMDP:
     @cached_property
     def transition_matrix(self) -> Tensor:
         """P(s′|s,a), dense, shape (S, A, S): every row sums to 1, the outcomes that end the episode included."""
-        matrix = torch.zeros(self.states, self.actions, self.states, dtype=torch.float64)
-        return matrix.scatter_add_(-1, self.next_state, self.probability)
+        return self._matrix(self.probability)
 
     @cached_property
     def continuation_matrix(self) -> Tensor:
@@ -187,14 +128,17 @@ class FiniteMDP:
 
         A row sums to the probability that the episode goes on.
         """
+        return self._matrix(self.probability * ~self.terminated)
+
+    def _matrix(self, weight: Tensor) -> Tensor:
         matrix = torch.zeros(self.states, self.actions, self.states, dtype=torch.float64)
-        return matrix.scatter_add_(-1, self.next_state, self.probability * ~self.terminated)
+        return matrix.scatter_add_(-1, self.next_state, weight)
 
     @cached_property
     def continuation(self) -> Tensor:
         """P̃ as a sparse matrix of S·A rows and S columns, one entry an outcome: what a sweep of backups multiplies by.
 
-        Rows of outcomes are this layout already; 32-bit indices halve what a sweep has to read.
+        Rows of outcomes have this layout already; 32-bit indices halve what a sweep has to read.
         """
         pairs, outcomes = self.states * self.actions, self.outcomes
         with warnings.catch_warnings():  # PyTorch calls its CSR layout "beta", and an unchecked one unchecked
@@ -209,9 +153,9 @@ class FiniteMDP:
 
     @cached_property
     def live(self) -> Tensor:
-        """Which states an agent can stand in: reachable from the start without an end in between; bool, shape (S,).
+        """The states in which an agent can act: reachable from the start without an end in between; bool, shape (S,).
 
-        Terminal states are not live, nor are states that no episode visits. A learner never hears of these, so every
+        Terminal states and states that no episode visits are not live. A learner learns nothing about them, so every
         distance between a learner and an exact answer in this course is taken over the live states.
         """
         goes_on = (self.probability > 0) & ~self.terminated
@@ -238,12 +182,12 @@ class FiniteMDP:
         Args:
             state: int64 in [0, S), shape (runs,).
             action: int64 in [0, A), shape (runs,).
-            generator: source of the randomness; one draw a run, whatever the other runs do.
+            generator: source of the randomness; one draw for each run, whatever the other runs do.
 
         Returns:
             next_state (int64), reward (float64) and terminated (bool), each of shape (runs,).
         """
-        # The boundaries between a pair's outcomes cut [0, 1) into pieces; the draw has passed as many as its piece's number.
+        # The boundaries of a pair's outcomes cut [0, 1) into intervals. The outcome is the number of boundaries passed.
         pair = torch.add(action, state, alpha=self.actions)
         draw = torch.rand((len(pair), 1), generator=generator, dtype=torch.float64)
         passed = self._boundaries.index_select(0, pair) <= draw
@@ -265,7 +209,7 @@ class FiniteMDP:
 
     def exploring_starts(self) -> Self:
         """Return the same MDP with episodes that start in a live state drawn uniformly."""
-        return replace(self, start_probability=self.live / self.live.sum(dtype=torch.float64))
+        return attrs.evolve(self, start_probability=self.live / self.live.sum(dtype=torch.float64))
 
     # Where an MDP comes from
 
@@ -284,8 +228,8 @@ class FiniteMDP:
         `action_labels` and `drawing`.
 
         Raises:
-            ValueError: if a state has another number of actions than the first, for an outcome that is none, or for anything
-                that FiniteMDP refuses.
+            ValueError: If states differ in their number of actions, if an entry is not an outcome, or for anything that
+                FiniteMDP refuses.
         """
         if not (outcomes and outcomes[0]):
             raise ValueError("outcomes must hold at least one state with at least one action, but is empty.")
@@ -302,17 +246,9 @@ class FiniteMDP:
                 )
             for a, pair in enumerate(row):
                 for k, outcome in enumerate(pair):
-                    try:
-                        p, n, r, d = outcome
-                        if not isinstance(d, bool | np.bool_):
-                            raise TypeError("terminated is neither true nor false")
-                        probability[s, a, k], next_state[s, a, k] = float(p), operator.index(n)
-                        reward[s, a, k], terminated[s, a, k] = float(r), bool(d)
-                    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-                        raise ValueError(
-                            f"State {s}, action {a} must list (probability, next_state, reward, terminated), "
-                            f"but has {outcome!r}: {error}."
-                        ) from error
+                    probability[s, a, k], next_state[s, a, k], reward[s, a, k], terminated[s, a, k] = _outcome(
+                        outcome, f"State {s}, action {a}"
+                    )
         return cls(probability, next_state, reward, terminated, start_probability, discount, **labels)
 
     @classmethod
@@ -322,56 +258,24 @@ class FiniteMDP:
         Args:
             environment: an id such as "FrozenLake-v1", "CliffWalking-v1" or "Taxi-v4", or an environment.
             discount: γ in [0, 1].
-            options: passed to `gymnasium.make` where an id is given, such as `is_slippery=False`. Wrappers of an
-                environment, a time limit for instance, are no part of its model.
+            options: of `gymnasium.make`, for an id only, such as `is_slippery=False`. Wrappers, such as a time limit, are
+                not part of the model.
 
         Raises:
-            ValueError: for an id that Gymnasium doesn't know, or an environment that keeps no model.
-            TypeError: for spaces that are not discrete, what is no environment, or options beside an environment.
-
-        Source: Gymnasium 1.4, `env.unwrapped.P` and `initial_state_distrib`.
+            TypeError: If spaces are not discrete, if `environment` is neither an id nor an environment, or if options
+                come with an environment.
+            ValueError: If Gymnasium does not know the id, or if the environment keeps no model.
         """
-        if isinstance(environment, str):
-            try:
-                environment = gymnasium.make(environment, **options)
-            except (gymnasium.error.Error, ImportError, KeyError, ValueError) as error:
-                raise ValueError(f"Gymnasium can't make the environment {environment!r}: {error}") from error
-        elif options:
-            raise TypeError(f"options are for an id; {environment!r} is made already, so that {options} come too late.")
-        if not isinstance(environment, gymnasium.Env):
-            raise TypeError(f"environment must be an id or a gymnasium.Env, but is {environment!r}.")
-        bare = environment.unwrapped
-        name = bare.spec.id if bare.spec else type(bare).__name__
-        for space, what in ((bare.observation_space, "observation"), (bare.action_space, "action")):
-            if not isinstance(space, gymnasium.spaces.Discrete):
-                raise TypeError(f"{name} has the {what} space {space}; a FiniteMDP needs a Discrete one.")
-        model, start = getattr(bare, "P", None), getattr(bare, "initial_state_distrib", None)
-        if model is None or start is None:
-            raise ValueError(
-                f"{name} keeps no model: a FiniteMDP needs `env.unwrapped.P` and `env.unwrapped.initial_state_distrib`, "
-                f"which Gymnasium's toy-text environments (FrozenLake, CliffWalking, Taxi) have."
-            )
-        rows = [[model[s][a] for a in range(len(model[s]))] for s in range(len(model))]
-        description = getattr(bare, "desc", None)
-        drawing = () if description is None else tuple(b"".join(row).decode() for row in description)
-        if sum(map(len, drawing)) != len(rows):
-            drawing = ()  # Taxi's map shows places, not states
-        return cls.from_outcomes(
-            rows,
-            start_probability=torch.as_tensor(start, dtype=torch.float64),
-            discount=discount,
-            action_labels=TOY_TEXT_ACTIONS.get(type(bare).__name__, ()),
-            drawing=drawing,
-        )
+        return cls.from_outcomes(**read_environment(environment, options), discount=discount)
 
     @classmethod
     def from_json(cls, path: str | Path) -> Self:
         """Read an MDP from a file in the format that `data/README.md` describes.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: for broken JSON, missing or unknown keys, unknown states or actions, or anything that FiniteMDP
-                refuses; the file and the key are named.
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is not JSON, if keys are missing or unknown, or for anything that FiniteMDP refuses; the
+                file and the key are named.
         """
         path = Path(path)
         try:
@@ -381,17 +285,29 @@ class FiniteMDP:
 
 
 def digest(*tensors: Tensor) -> str:
-    """Return eight hexadecimal digits that tell these numbers from others; what float32 can't tell apart counts as equal."""
+    """Return eight hexadecimal digits that identify these numbers; numbers that are equal in float32 count as equal."""
     content = hashlib.sha256()
     for tensor in tensors:
-        numbers = tensor.float() if tensor.is_floating_point() else tensor  # the last digits may be another machine's
+        numbers = tensor.float() if tensor.is_floating_point() else tensor  # last digits may differ between machines
         content.update(numbers.contiguous().numpy().tobytes())
     return content.hexdigest()[:8]
 
 
 def cumulative(probability: Tensor) -> Tensor:
-    """Running sums over the last axis whose end is exactly 1, so that a draw in [0, 1) always falls inside."""
+    """Return running sums over the last axis that end at exactly 1, so that a draw in [0, 1) always falls inside."""
     running = probability.cumsum(-1)
     possible = (probability > 0).cumsum(-1)
     running[possible == possible[..., -1:]] = 1.0  # from the last possible outcome on
     return running
+
+
+def _outcome(entry: Any, where: str) -> Outcome:
+    try:
+        probability, next_state, reward, terminated = entry
+        if not isinstance(terminated, bool | np.bool_):
+            raise TypeError("terminated is neither true nor false")
+        return float(probability), operator.index(next_state), float(reward), bool(terminated)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{where} must list (probability, next_state, reward, terminated), but has {entry!r}: {error}."
+        ) from error

@@ -1,6 +1,6 @@
 """The JSON format of a finite MDP, which data/README.md describes: read, and checked key by key.
 
-May import: `_borders`. What comes out are the arguments of `FiniteMDP.from_outcomes`, which checks the numbers.
+`FiniteMDP.from_outcomes` takes what is read here, and checks the numbers.
 """
 
 import json
@@ -10,10 +10,7 @@ from typing import Any
 
 import torch
 
-from sac_tutorial.validation import number_in
-
-Outcome = tuple[float, int, float, bool]
-"""(probability, next_state, reward, terminated), in Gymnasium's order."""
+from sac_tutorial.validation import number
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -21,28 +18,28 @@ def read_document(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        TypeError: for a number that is none.
-        ValueError: for broken JSON, keys that are missing, unknown or there twice, unknown states or actions; the key is
-            named.
+        TypeError: If a number of `start` is not a number.
+        ValueError: If the file is not JSON, if a key is missing, unknown or there twice, or if a state or an action is
+            unknown; the key is named.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"it is no JSON: {error}") from error
+        raise ValueError(f"it is not JSON: {error}") from error
     needed = {"discount", "states", "actions", "start", "outcomes"}
     _check_keys(document, "the file", required=needed, optional={"about", "drawing"})
     if not isinstance(document.get("about", ""), str):
         raise ValueError(f"about must be a string, but is {document['about']!r}.")
     states, actions = _names(document, "states"), _names(document, "actions")
-    number = {label: index for index, label in enumerate(states)}
+    index = {label: place for place, label in enumerate(states)}
     _check_keys(document["outcomes"], "outcomes", required=set(states))
     _check_keys(document["start"], "start", optional=set(states))
-    start = [number_in(f"start.{state}", document["start"].get(state, 0.0), 0, 1) for state in states]
+    start = [number(f"start.{state}", document["start"].get(state, 0.0), "[0, 1]") for state in states]
     rows = []
     for state in states:
         row = document["outcomes"][state]
         _check_keys(row, f"outcomes.{state}", required=set(actions))
-        rows.append([_read_outcomes(row[action], f"outcomes.{state}.{action}", number) for action in actions])
+        rows.append([_read_outcomes(row[action], f"outcomes.{state}.{action}", index) for action in actions])
     return {
         "outcomes": rows,
         "start_probability": torch.tensor(start, dtype=torch.float64),
@@ -81,18 +78,18 @@ def _check_keys(table: Any, where: str, *, required: Set[str] = frozenset(), opt
 
 
 def _is_outcome(probability: Any, next_state: Any, reward: Any, terminated: Any) -> bool:
-    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in (probability, reward))
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (probability, reward))
     return numbers and isinstance(next_state, str) and isinstance(terminated, bool)
 
 
-def _read_outcomes(entries: Any, where: str, number: Mapping[str, int]) -> list[Outcome]:
+def _read_outcomes(entries: Any, where: str, index: Mapping[str, int]) -> list[tuple[float, int, float, bool]]:
     if not (isinstance(entries, list) and entries):
         raise ValueError(f"{where} must be a list of at least one outcome, but is {entries!r}.")
     outcomes = []
     for entry in entries:
         if not (isinstance(entry, list) and len(entry) == 4 and _is_outcome(*entry)):
             raise ValueError(f"{where} must list [probability, next state, reward, true or false], but has {entry!r}.")
-        if entry[1] not in number:
-            raise ValueError(f"{where} leads to {entry[1]!r}, which is not among the states {sorted(number)}.")
-        outcomes.append((entry[0], number[entry[1]], entry[2], entry[3]))
+        if entry[1] not in index:
+            raise ValueError(f"{where} leads to {entry[1]!r}, which is not among the states {sorted(index)}.")
+        outcomes.append((entry[0], index[entry[1]], entry[2], entry[3]))
     return outcomes
