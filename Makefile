@@ -65,6 +65,7 @@ execute: $(READY)
 	$(RUN) -m tools.execute $(NOTEBOOK)
 	$(RUN) -m tools.readme_figure
 	$(RUN) -m tools.course_map
+	$(RUN) -m tools.house
 
 exercises: $(READY)
 	$(RUN) -m tools.exercises

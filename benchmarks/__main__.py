@@ -29,11 +29,11 @@ COMPARISONS: tuple[Callable[[], Iterable[str]], ...] = (
     soft_actor_critic.cost_by_size,
 )
 RATIO = re.compile(r"\d\.\d\dx")
-"""How every comparison writes a ratio."""
+"""The form of a ratio in every comparison."""
 
 
 def main() -> None:
-    """Print each comparison as soon as it is made, and all ratios together at the end."""
+    """Print each comparison as soon as it is done, and all ratios together at the end."""
     if absent := [*value_iteration.missing(), *contestants.missing(), *soft_actor_critic.missing()]:
         are = "is" if len(absent) == 1 else "are"
         sys.exit(
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def shown(lines: Iterable[str]) -> Iterator[str]:
-    """Print each line as soon as it is there, and pass it on."""
+    """Print each line at once and yield it."""
     for line in lines:
         print(line, flush=True)
         yield line

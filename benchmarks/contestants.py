@@ -1,7 +1,7 @@
-"""Who is compared, and how: this package's runs in one process, against one run in each process of a peer.
+"""How training is compared: this package's runs in one process with one run in each process of a peer.
 
-All do the same work, which is checked before anything is measured: as many parameters, as many updates. Measured is training
-alone: libraries are imported, functions compiled and replays begun before. What a peer's processes reach at once is added up.
+Everyone does the same work: the numbers of parameters and of updates are checked before anything is measured. Importing,
+compiling and the first steps are not measured. The rates of a peer's processes, which train at the same time, are added up.
 """
 
 import importlib.util
@@ -21,9 +21,9 @@ import torch
 from gymnasium.vector import VectorEnv
 
 from benchmarks.timing import in_turns, stopwatch
-from sac_tutorial.deep.networks import TrainState
 from sac_tutorial.deep.off_policy import Agent, train
 from sac_tutorial.deep.replay_buffer import ReplayBuffer
+from sac_tutorial.deep.train_state import TrainState
 
 PEERS = {"Stable-Baselines3": "stable_baselines3", "SBX": "sbx"}
 CORES = 2
@@ -35,30 +35,30 @@ def missing() -> list[str]:
 
 
 class Contestant(Protocol):
-    """Somebody who trains."""
+    """Something that trains one or several runs."""
 
     parameters: int
-    """That one run learns."""
+    """The number of parameters that one run learns."""
 
     @property
     def updates(self) -> int:
-        """Gradient steps of each run so far."""
+        """The number of gradient steps of each run so far."""
 
     def train(self, steps: int) -> None:
-        """Take as many steps in every run."""
+        """Take this number of steps in every run."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every contestant does. A peer's process gets it too, so that it is made of a module's functions and numbers.
+    """What every contestant does. A task is sent to a peer's processes, so it holds module-level functions and numbers only.
 
     Args:
-        ours: makes this package's contestant of so many runs on a device.
-        peer: makes a peer's, by its name and a seed.
-        parameters: that one run learns.
-        learning_starts: steps without updates.
-        unmeasured: steps with updates, before the first round.
-        steps: of each round, by the number of runs.
+        ours: Makes this package's contestant from a number of runs and a device.
+        peer: Makes a peer's contestant from its name and a seed.
+        parameters: The number of parameters that one run learns.
+        learning_starts: The number of steps before the first update.
+        unmeasured: The number of steps with updates before the first round.
+        steps: The number of steps in each round, by the number of runs.
     """
 
     ours: Callable[[int, str], Contestant]
@@ -69,7 +69,11 @@ class Task:
     steps: Mapping[int, int]
 
     def prepare(self, name: str, contestant: Contestant) -> None:
-        """Go past the warm-up; raise unless the contestant learns as much as all others, and once from every step."""
+        """Take the steps that are not measured.
+
+        Raises:
+            AssertionError: If the contestant learns another number of parameters, or not once from every step.
+        """
         if contestant.parameters != self.parameters:
             raise AssertionError(f"{name} learns {contestant.parameters} parameters instead of {self.parameters}.")
         contestant.train(self.learning_starts + 20)
@@ -82,7 +86,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Ours:
-    """This package with all runs in this process: a row of the table."""
+    """A row of the table: this package with all runs in this process."""
 
     runs: int
     threads: int
@@ -96,7 +100,7 @@ class Ours:
 
 @dataclass(frozen=True)
 class Theirs:
-    """A peer with one run in each of its processes: a row of the table."""
+    """A row of the table: a peer with one run in each of its processes."""
 
     peer: str
     runs: int
@@ -109,7 +113,7 @@ class Theirs:
 
 
 def compare(task: Task, title: str, ours: Sequence[Ours], theirs: Sequence[Theirs]) -> Iterator[str]:
-    """Yield the lines of a table: how many steps all runs together make in a second, and how that compares."""
+    """Yield the lines of a table: the steps of all runs together in a second, and their ratio to each peer's."""
     usual = torch.get_num_threads()
     with ExitStack() as stack:
         contestants = {str(row): stack.enter_context(processes(task, row)) for row in theirs}
@@ -137,8 +141,8 @@ def ready(task: Task, row: Ours) -> Callable[[], float]:
 
 @contextmanager
 def processes(task: Task, row: Theirs) -> Iterator[Callable[[], float]]:
-    """Hold a peer's processes ready, as a function that lets all train at once and returns the sum of their steps a second."""
-    start = multiprocessing.get_context("spawn")  # a fork would inherit this process's threads, which don't survive it
+    """Start a peer's processes; yield a function that lets them train at the same time and returns the sum of their rates."""
+    start = multiprocessing.get_context("spawn")  # a forked process would lack the threads that this one has started
     started: list[tuple[SpawnProcess, Connection]] = []
     steps = task.steps[1]
 
@@ -158,7 +162,7 @@ def processes(task: Task, row: Theirs) -> Iterator[Callable[[], float]]:
             here, there = start.Pipe()
             process = start.Process(target=serve, args=(task, row, number, there), daemon=True)
             process.start()
-            there.close()  # or the end of a process that fails would not be noticed
+            there.close()  # otherwise a process that fails would not be noticed
             started.append((process, here))
         answers()
         yield rate
@@ -170,7 +174,7 @@ def processes(task: Task, row: Theirs) -> Iterator[Callable[[], float]]:
 
 
 def serve(task: Task, row: Theirs, number: int, connection: Connection) -> None:
-    """Be a peer's process: get ready, say so, and then answer numbers of steps with the seconds that they took."""
+    """Run in a peer's process: prepare, report it, and then answer each number of steps with the seconds that it took."""
     one = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" if row.threads == 1 else ""
     os.environ |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": one}
     torch.set_num_threads(row.threads)
@@ -186,31 +190,31 @@ def serve(task: Task, row: Theirs, number: int, connection: Connection) -> None:
 
 
 class Runs:
-    """Runs of this package: an agent and its replay in the one off-policy loop."""
+    """Runs of this package: an agent and its replay buffer in the one off-policy loop."""
 
     def __init__(
         self,
         envs: VectorEnv,
         agent: Agent,
-        learnables: Sequence[TrainState],
+        learned: Sequence[TrainState],
         *,
         capacity: int,
         learning_starts: int,
         batch_size: int,
     ) -> None:
-        self.agent, self.learnables = agent, learnables
-        self.replay = ReplayBuffer(envs, capacity, device=agent.device)
-        learnt = [parameter for learnable in learnables for parameter in learnable.parameters]
-        self.parameters = sum(parameter.numel() for parameter in learnt) // agent.runs
-        self._steps = train(envs, agent, self.replay, steps=10**9, learning_starts=learning_starts, batch_size=batch_size, progress=False)
+        self.agent, self.learned = agent, learned
+        buffer = ReplayBuffer(envs, capacity, device=agent.device)
+        self.parameters = sum(parameter.numel() for each in learned for parameter in each.parameters) // agent.runs
+        counts = {"steps": 10**9, "learning_starts": learning_starts, "batch_size": batch_size}
+        self._steps = train(envs, agent, buffer, **counts, progress=False)
 
     @property
     def updates(self) -> int:
-        """Gradient steps of each run so far."""
-        return min(learnable.steps for learnable in self.learnables)
+        """The number of gradient steps of each run so far."""
+        return min(each.updates for each in self.learned)
 
     def train(self, steps: int) -> None:
-        """Take as many steps in every run."""
+        """Take this number of steps in every run."""
         deque(islice(self._steps, steps), maxlen=0)
         if self.agent.device.type == "cuda":
             torch.cuda.synchronize()
@@ -220,21 +224,21 @@ class Peer:
     """One run of a peer.
 
     Args:
-        model: an off-policy algorithm of Stable-Baselines3 or SBX.
-        learnt: what it learns: modules of PyTorch, or trees of JAX's arrays.
+        model: An off-policy algorithm of Stable-Baselines3 or SBX.
+        learned: The modules of PyTorch or the trees of JAX's arrays that it learns.
     """
 
-    def __init__(self, model: Any, learnt: Sequence[Any]) -> None:
+    def __init__(self, model: Any, learned: Sequence[Any]) -> None:
         self.model = model
-        self.parameters = sum(_numbers(part) for part in learnt)
+        self.parameters = sum(_numbers(part) for part in learned)
 
     @property
     def updates(self) -> int:
-        """Gradient steps so far."""
+        """The number of gradient steps so far."""
         return int(self.model._n_updates)
 
     def train(self, steps: int) -> None:
-        """Go on where the last call stopped; nothing is logged."""
+        """Take this number of steps more, without logging."""
         self.model.learn(steps, log_interval=10**9, reset_num_timesteps=False)
 
 
@@ -244,7 +248,7 @@ def algorithm(peer: str, name: str) -> Any:
 
 
 def parameters_of(*widths: int) -> int:
-    """Return how many parameters a multilayer perceptron has, from its input to its output."""
+    """Return the number of parameters of a multilayer perceptron with these widths, input and output included."""
     return sum((n + 1) * m for n, m in pairwise(widths))
 
 

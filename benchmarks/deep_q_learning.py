@@ -1,7 +1,7 @@
-"""DQN on CartPole-v1: many runs in one process, against one run a process of Stable-Baselines3 and of SBX.
+"""DQN on CartPole-v1: many runs in one process, compared with one run in each process of Stable-Baselines3 and of SBX.
 
-All have the same network, batch, replay, exploration, Huber loss, Adam and target period, and learn once from every step.
-The peers get a process for every core and one thread in each, which is how they are fastest.
+All have the same network, batch, replay buffer, exploration, Huber loss, Adam and target period, and learn once from every
+step. The peers get one process with one thread on each core, which is how they are fastest.
 """
 
 from collections.abc import Iterator
@@ -17,25 +17,25 @@ from sac_tutorial.worlds.vector_env import make_envs
 ENVIRONMENT, HIDDEN = "CartPole-v1", (64, 64)
 DISCOUNT, LEARNING_RATE, EPSILON = 0.99, 1e-3, 0.05
 BATCH, CAPACITY, TARGET_PERIOD = 64, 10_000, 250
-WARMUP = 200
+LEARNING_STARTS = 200
 
 
 def runs(number: int, device: str = "cpu") -> Runs:
-    """This package."""
+    """Return this package's contestant."""
     envs = make_envs(ENVIRONMENT, number)
     settings = DQNSettings(discount=DISCOUNT, learning_rate=LEARNING_RATE, epsilon=EPSILON, target_period=TARGET_PERIOD)
     agent = DQN(envs, settings, network=MLP(4, HIDDEN, 2), loss=huber_loss, device=device)
-    return Runs(envs, agent, [agent.online], capacity=CAPACITY, learning_starts=WARMUP, batch_size=BATCH)
+    return Runs(envs, agent, [agent.online], capacity=CAPACITY, learning_starts=LEARNING_STARTS, batch_size=BATCH)
 
 
 def peer(name: str, seed: int) -> Peer:
-    """One run of a peer."""
+    """Return one run of a peer."""
     model = algorithm(name, "DQN")(
         "MlpPolicy",
         ENVIRONMENT,
         learning_rate=LEARNING_RATE,
         buffer_size=CAPACITY,
-        learning_starts=WARMUP,
+        learning_starts=LEARNING_STARTS,
         batch_size=BATCH,
         gamma=DISCOUNT,
         train_freq=1,
@@ -54,7 +54,7 @@ TASK = Task(
     ours=runs,
     peer=peer,
     parameters=parameters_of(4, *HIDDEN, 2),
-    learning_starts=WARMUP,
+    learning_starts=LEARNING_STARTS,
     unmeasured=300,
     steps={1: 1_000, 8: 1_000, 32: 400, 64: 200},
 )

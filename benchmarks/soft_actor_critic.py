@@ -1,7 +1,7 @@
-"""Soft actor-critic: against Stable-Baselines3 and SBX at two sizes, against its own matrix products, and how its cost grows.
+"""Soft actor-critic: compared with Stable-Baselines3 and SBX at two sizes, and with its own matrix products; cost by size.
 
-All have the same networks, batch, replay, discount, rates, Adam and Polyak rate, learn once from every step, and keep the
-temperature as it is: learning it is for every contestant a few operations on one number.
+All have the same networks, batch, replay buffer, discount, learning rates, Adam and τ, and learn once from every step. The
+temperature is fixed. To learn it takes every contestant a few operations on one number.
 """
 
 import importlib.util
@@ -19,13 +19,13 @@ from sac_tutorial.agents.sac import SAC, SACSettings
 from sac_tutorial.deep.replay_buffer import Batch
 from sac_tutorial.worlds.vector_env import make_envs
 
-DISCOUNT, LEARNING_RATE, POLYAK, TEMPERATURE = 0.99, 1e-3, 0.005, 0.2
+DISCOUNT, LEARNING_RATE, TAU, TEMPERATURE = 0.99, 1e-3, 0.005, 0.2
 CAPACITY = 20_000
 
 
 @dataclass(frozen=True)
 class Size:
-    """An environment with vectors of these lengths, the hidden layers of all three networks, and a batch."""
+    """An environment, the lengths of its observations and actions, the hidden layers of all networks, and a batch."""
 
     environment: str
     observation: int
@@ -34,22 +34,22 @@ class Size:
     batch: int
 
     def __str__(self) -> str:
-        """Name the size in a title."""
+        """Return the title of a table at this size."""
         widths = " x ".join(map(str, self.hidden))
         return f"SAC on {self.environment}, {widths} hidden, batch {self.batch}, one update a step, {CORES} cores"
 
     @property
     def actor(self) -> tuple[int, ...]:
-        """The widths of the actor's layers, from the input to means and log σ."""
+        """The widths of the actor's layers, input and output included."""
         return (self.observation, *self.hidden, 2 * self.action)
 
     @property
     def critic(self) -> tuple[int, ...]:
-        """The widths of the layers of one critic of the two."""
+        """The widths of the layers of one critic, input and output included."""
         return (self.observation + self.action, *self.hidden, 1)
 
     def task(self, *, unmeasured: int, steps: dict[int, int]) -> Task:
-        """Return what contestants do at this size."""
+        """Return the task of this size."""
         return Task(
             ours=partial(runs, self),
             peer=partial(peer, self),
@@ -65,32 +65,32 @@ PAPER = Size("HalfCheetah-v5", 17, 6, (256, 256), 256)
 
 
 def missing() -> list[str]:
-    """Return the name of what simulates the environment of the paper's size if it is not installed."""
+    """Return the name of the simulator that the paper's size needs if it is not installed."""
     return [] if importlib.util.find_spec("mujoco") else ["MuJoCo"]
 
 
 def runs(size: Size, number: int, device: str = "cpu") -> Runs:
-    """This package."""
+    """Return this package's contestant."""
     envs = make_envs(size.environment, number)
     agent = SAC(envs, settings(size), device=device)
-    learnables = [agent.actor, agent.critic]
-    return Runs(envs, agent, learnables, capacity=CAPACITY, learning_starts=size.batch, batch_size=size.batch)
+    learned = [agent.actor, agent.critic]
+    return Runs(envs, agent, learned, capacity=CAPACITY, learning_starts=size.batch, batch_size=size.batch)
 
 
 def settings(size: Size) -> SACSettings:
-    """This package's hyper-parameters, which are also the peers'."""
+    """Return this package's hyper-parameters, which the peers share."""
     return SACSettings(
         discount=DISCOUNT,
         temperature=TEMPERATURE,
         actor_learning_rate=LEARNING_RATE,
         critic_learning_rate=LEARNING_RATE,
-        tau=POLYAK,
+        tau=TAU,
         hidden=size.hidden,
     )
 
 
 def peer(size: Size, name: str, seed: int) -> Peer:
-    """One run of a peer."""
+    """Return one run of a peer."""
     model = algorithm(name, "SAC")(
         "MlpPolicy",
         size.environment,
@@ -98,7 +98,7 @@ def peer(size: Size, name: str, seed: int) -> Peer:
         buffer_size=CAPACITY,
         learning_starts=size.batch,
         batch_size=size.batch,
-        tau=POLYAK,
+        tau=TAU,
         gamma=DISCOUNT,
         train_freq=1,
         gradient_steps=1,
@@ -108,12 +108,12 @@ def peer(size: Size, name: str, seed: int) -> Peer:
         device="cpu",
     )
     policy = model.policy
-    learnt = [policy.actor_state.params, policy.qf_state.params] if name == "SBX" else [policy.actor, policy.critic]
-    return Peer(model, learnt)
+    learned = [policy.actor_state.params, policy.qf_state.params] if name == "SBX" else [policy.actor, policy.critic]
+    return Peer(model, learned)
 
 
 def course_size() -> Iterator[str]:
-    """Yield the comparison of many runs with one run on each core, which is how the peers are fastest."""
+    """Yield the comparison of many runs with peers that run once on each core, which is how they are fastest."""
     task = COURSE.task(unmeasured=100, steps={1: 300, 8: 300, 32: 150, 64: 80})
     ours = [*(Ours(number, CORES) for number in task.steps), Ours(8, 1)]
     if torch.cuda.is_available():
@@ -122,7 +122,7 @@ def course_size() -> Iterator[str]:
 
 
 def paper_size() -> Iterator[str]:
-    """Yield the comparison of one run with one run, both on all cores, and what our update takes beside its products."""
+    """Yield the comparison of single runs that use all cores, and the share of matrix products in our update."""
     task = PAPER.task(unmeasured=50, steps={1: 150})
     yield from compare(task, str(PAPER), [Ours(1, CORES)], [Theirs(name, 1, CORES) for name in PEERS])
     usual = torch.get_num_threads()
@@ -141,7 +141,7 @@ def paper_size() -> Iterator[str]:
 
 
 def cost_by_size() -> Iterator[str]:
-    """Yield what an update costs each run, by the number of runs and the width of the networks."""
+    """Yield the cost of an update for each run, by the number of runs and the width of the networks."""
     numbers = (1, 4, 16, 64)
     usual = torch.get_num_threads()
     torch.set_num_threads(CORES)
@@ -176,12 +176,12 @@ def update(size: Size, number: int) -> Callable[[], object]:
 def matrix_products(size: Size, number: int) -> Callable[[], None]:
     """Return a function that does the matrix products of one update, and nothing else.
 
-    Forward, the actor runs twice, and the critics once more: for the target, for their own step and for the actor's. Backward,
-    each has its weights' gradients once, and the gradients of what enters a layer: those of an observation and of an action
-    of the replay nobody needs. The last layer of a critic, with its one output, is a sum and no product of matrices.
+    Forward, the actor runs twice and the critics three times: for the target, for their own loss and for the actor's. Backward,
+    each network needs the gradients of its weights once, and the gradients of each layer's input, except where the input is an
+    observation or a stored action. The last layer of a critic has one output, so it is a sum and not a matrix product.
     """
     work: list[Callable[[], object]] = []
-    for networks, widths, judges in ((number, size.actor, 0), (2 * number, size.critic, 1)):
+    for networks, widths, more in ((number, size.actor, 0), (2 * number, size.critic, 1)):
         for layer, (n, m) in enumerate(pairwise(widths)):
             if m == 1:
                 continue
@@ -191,9 +191,9 @@ def matrix_products(size: Size, number: int) -> Callable[[], None]:
                 torch.rand(networks, 1, m),
             )
             gradient = torch.rand(networks, size.batch, m)
-            work += (2 + judges) * [partial(torch.baddbmm, bias, x, weight)]
+            work += (2 + more) * [partial(torch.baddbmm, bias, x, weight)]
             work += [partial(torch.bmm, x.mT, gradient)]
-            work += (judges + (layer > 0)) * [partial(torch.bmm, gradient, weight.mT)]
+            work += (more + (layer > 0)) * [partial(torch.bmm, gradient, weight.mT)]
 
     def products() -> None:
         for product in work:

@@ -13,7 +13,8 @@ import torch
 
 from benchmarks.timing import interleaved
 from sac_tutorial.exact.dynamic_programming import optimal_q
-from sac_tutorial.tabular.q_learning import polynomial_step, q_learning
+from sac_tutorial.tabular.q_learning import q_learning
+from sac_tutorial.tabular.step_sizes import polynomial_step
 from sac_tutorial.worlds.mdp import FiniteMDP
 
 DISCOUNT, EPSILON, EXPONENT, TIME_LIMIT = 0.95, 0.2, 0.7, 100

@@ -22,7 +22,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from sac_tutorial.validation import positive_number
+from sac_tutorial.validation import POSITIVE, number
 from sac_tutorial.worlds.mdp import FiniteMDP
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -159,7 +159,7 @@ def moving_picture(
     Raises:
         TypeError, ValueError: for an interval that is no positive number, or no frames.
     """
-    numbers, fps = list(frames), 1 / positive_number("interval", interval)
+    numbers, fps = list(frames), 1 / number("interval", interval, POSITIVE)
     if not numbers:
         raise ValueError("frames must be at least one number, but there is none.")
     try:

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from sac_tutorial.validation import number_in, positive_integer
+from sac_tutorial.validation import number, whole_number
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ def bootstrap_interval(
 
     Source: Agarwal et al. (2021), section 4.1; `scipy.stats.bootstrap`.
     """
-    number_in("confidence", confidence, 0, 1, open_above=True)
+    number("confidence", confidence, "[0, 1)")
     data = _runs(values, axis)
     if data.shape[axis] < 2:
         raise ValueError(f"An interval over runs needs at least 2 runs, but there is {data.shape[axis]}.")
@@ -58,7 +58,7 @@ def bootstrap_interval(
         interquartile_mean,
         axis=axis,
         vectorized=True,
-        n_resamples=positive_integer("resamples", resamples),
+        n_resamples=whole_number("resamples", resamples),
         batch=200,  # bounds the memory: 200 resamples at a time
         confidence_level=confidence,
         method="percentile",

@@ -4,17 +4,18 @@ import math
 from collections.abc import Callable, Sequence
 from decimal import Decimal, localcontext
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq, linprog
+from scipy.optimize import brentq, linprog, minimize
 
 from sac_tutorial.worlds.mdp import FiniteMDP
 
 # The same examples everywhere, and none made smaller: a seed has no smaller neighbour that fails for the same reason.
-FAST = settings(max_examples=40, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
+FAST = settings(max_examples=25, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate))
 
 
 def three_states() -> FiniteMDP:
@@ -80,6 +81,11 @@ def random_q(seed: int, mdp: FiniteMDP, scale: float = 10.0) -> torch.Tensor:
 def random_policy(seed: int, mdp: FiniteMDP) -> torch.Tensor:
     """A policy drawn uniformly from the simplices."""
     return torch.from_numpy(np.random.default_rng(seed).dirichlet(np.ones(mdp.actions), size=mdp.states))
+
+
+def minimized(function: Callable[[Any], float], start: Any, **options: Any) -> Any:
+    """SciPy's smallest value, for the types' sake: its stubs know too many overloads."""
+    return minimize(function, start, **options)
 
 
 def plain_backup(mdp: FiniteMDP, value: torch.Tensor) -> torch.Tensor:
@@ -207,7 +213,7 @@ def decimal_soft_optimum(
             chain[s, a][int(mdp.next_state[s, a, k])] += chance * (not mdp.terminated[s, a, k])
         policy = [[1 / Decimal(mdp.actions)] * mdp.actions] * mdp.states
         while True:
-            system = [
+            system: Any = [
                 [(s == t) - discount * sum(p * chain[s, a][t] for a, p in enumerate(row)) for t in range(mdp.states)]
                 + [sum(p * (reward[s, a] - alpha * p.ln()) for a, p in enumerate(row) if p)]
                 for s, row in enumerate(policy)
@@ -219,14 +225,14 @@ def decimal_soft_optimum(
             value = [row[-1] / row[s] for s, row in enumerate(system)]
             q = [
                 [
-                    reward[s, a] + discount * sum(p * v for p, v in zip(chain[s, a], value, strict=True))
+                    reward[s, a] + discount * sum((p * v for p, v in zip(chain[s, a], value, strict=True)), Decimal(0))
                     for a in range(mdp.actions)
                 ]
                 for s in range(mdp.states)
             ]
             weight = [[((x - max(row)) / alpha).exp() for x in row] for row in q]
             policy = [[w / sum(row) for w in row] for row in weight]
-            best = (max(row) + alpha * sum(w).ln() for row, w in zip(q, weight, strict=True))
+            best = (max(row) + alpha * sum(w, Decimal(0)).ln() for row, w in zip(q, weight, strict=True))
             if max(map(Decimal.__sub__, best, value)) < Decimal(10) ** -(digits // 2):  # the error is its square
                 return q, policy
 

@@ -1,4 +1,4 @@
-"""The comparisons compare like with like. How fast they are is no test."""
+"""The comparisons compare equal work. Speed itself is not tested."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -138,7 +138,7 @@ def test_an_update_of_soft_actor_critic_does_the_matrix_products_that_it_is_comp
 
 
 class Idle:
-    """Takes steps, and does nothing else."""
+    """A contestant that counts steps and does nothing else."""
 
     def __init__(self, parameters: int, *, updates_a_step: float) -> None:
         self.parameters, self.updates_a_step, self.taken = parameters, updates_a_step, 0
@@ -152,7 +152,7 @@ class Idle:
 
 
 def idle(_: str, seed: int) -> Idle:
-    """A peer that does no work; the process with seed 1 even less than it should."""
+    """A peer that does no work; with seed 1 it takes only half of its gradient steps."""
     return Idle(13, updates_a_step=1 - seed / 2)
 
 
@@ -167,17 +167,17 @@ def task_of_idlers(parameters: int) -> Task:
     )
 
 
-def test_who_does_less_work_is_not_compared() -> None:
+def test_a_contestant_that_does_less_work_is_refused() -> None:
     with pytest.raises(AssertionError, match="slacker took 50 gradient steps in 100 steps"):
         deep_q_learning.TASK.prepare("slacker", Idle(4610, updates_a_step=0.5))
     with pytest.raises(AssertionError, match="small learns 4000 parameters instead of 4610"):
         deep_q_learning.TASK.prepare("small", Idle(4000, updates_a_step=1))
 
 
-def test_who_does_the_work_is_past_the_warm_up_and_the_unmeasured_steps() -> None:
+def test_a_contestant_takes_the_unmeasured_steps_first() -> None:
     contestant = Idle(4610, updates_a_step=1)
     deep_q_learning.TASK.prepare("worker", contestant)
-    assert contestant.taken == deep_q_learning.WARMUP + 20 + 100 + deep_q_learning.TASK.unmeasured
+    assert contestant.taken == deep_q_learning.LEARNING_STARTS + 20 + 100 + deep_q_learning.TASK.unmeasured
 
 
 def test_processes_of_a_peer_train_at_once_and_add_up() -> None:
@@ -197,7 +197,7 @@ def test_a_process_that_fails_is_noticed() -> None:
         pass
 
 
-def test_a_table_has_every_contestant_with_the_steps_of_all_its_runs_beside_every_peer(
+def test_a_table_compares_the_steps_of_all_runs_with_every_peer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @contextmanager
@@ -230,7 +230,7 @@ def test_without_a_peer_one_sentence_says_what_to_install(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("module", ["stable_baselines3", "sbx", "mujoco"])
-def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == module else object())
     named = {"stable_baselines3": "Stable-Baselines3", "sbx": "SBX", "mujoco": "MuJoCo"}[module]
     assert [*contestants.missing(), *soft_actor_critic.missing()] == [named]

@@ -1,7 +1,7 @@
 """Exact answers against plain loops, a linear program, every policy there is, and known values of Gymnasium's environments."""
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from torch import Tensor
 
@@ -30,6 +30,8 @@ from sac_tutorial.equations import (
     soft_value,
 )
 from sac_tutorial.exact.dynamic_programming import (
+    Improvement,
+    Sweep,
     epsilon_greedy_q,
     expected_target,
     optimal_q,
@@ -50,6 +52,7 @@ from tests.oracles import (
     discounted_sum,
     linear_program,
     mdps,
+    minimized,
     plain_backup,
     plain_fixed_point,
     plain_floored_policy,
@@ -92,7 +95,7 @@ def with_discount(mdp: FiniteMDP, discount: float, reward_scale: float = 1.0) ->
 # What would hang comes first: everything after it relies on policy iteration's end.
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 def test_policy_iteration_ends(seed: int) -> None:
     mdp = random_mdp(seed, 5, 3, 4, 0.9)
     assert len(list(islice(policy_iteration(mdp), 50))) < 50
@@ -101,7 +104,7 @@ def test_policy_iteration_ends(seed: int) -> None:
 
 @pytest.mark.parametrize("discount", [0.0, 0.5, 0.9, 0.999])
 def test_soft_policy_iteration_ends(discount: float) -> None:
-    for seed in range(10):
+    for seed in range(5):
         mdp = random_mdp(seed, 5, 3, 4, discount)
         for project in (None, partial(floored_policy, floor=0.1)):
             first = floored_policy(random_policy(seed, mdp), 0.1)
@@ -125,7 +128,7 @@ def test_soft_policy_iteration_ends_where_rounding_makes_every_gain_negative() -
     assert len(rounds) < 50
     assert all(found.gain == 0 for found in rounds)
     # and in earnest: in one state rounding decides the sign for all
-    for seed in range(60):
+    for seed in range(20):
         alone = random_mdp(seed, 1, 3, 2, 0.9)
         for temperature in (1.0, 1e3):
             assert len(list(islice(soft_policy_iteration(alone, temperature), 50))) < 50
@@ -168,11 +171,6 @@ def test_sweeps_begin_where_they_are_told_and_leave_that_table_alone() -> None:
     assert torch.equal(start, kept)
 
 
-def test_every_sweep_keeps_its_own_table() -> None:
-    one, two, *_ = value_iteration(three_states())
-    assert one.q.tolist() != two.q.tolist()
-
-
 # Independent answers
 
 
@@ -201,7 +199,7 @@ def test_all_roads_lead_to_the_optimal_q(mdp: FiniteMDP) -> None:
     assert distance(policy_q(mdp, greedy_policy(improved.q)), optimal) < 1e-9
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_larger_models_agree_with_the_linear_program(seed: int) -> None:
     mdp = random_mdp(seed, 40, 4, 3, 0.95)
     assert distance(optimal_q(mdp), linear_program(mdp)) < 1e-6
@@ -342,11 +340,9 @@ def test_rounds_of_policy_iteration_by_hand() -> None:
 def test_a_policy_that_is_already_best_is_kept() -> None:
     # Both actions are one: any policy is optimal, and the first is not replaced by another of equal value.
     mdp = random_mdp(5, 4, 1, 3, 0.9)
-    twice = FiniteMDP(
-        *(getattr(mdp, name).repeat(1, 2, 1) for name in ("probability", "next_state", "reward", "terminated")),
-        start_probability=mdp.start_probability,
-        discount=0.9,
-    )
+    outcomes = mdp.probability, mdp.next_state, mdp.reward, mdp.terminated
+    probability, next_state, reward, terminated = (field.repeat(1, 2, 1) for field in outcomes)
+    twice = FiniteMDP(probability, next_state, reward, terminated, mdp.start_probability, 0.9)
     policy = torch.tensor([[0.25, 0.75]] * 4, dtype=torch.float64)
     (only,) = policy_iteration(twice, policy=policy)
     assert torch.equal(only.policy, policy)
@@ -366,8 +362,8 @@ def test_a_state_keeps_its_best_policy_while_another_improves() -> None:
     assert second.policy.tolist() == [[0.25, 0.75], [0, 1]]
 
 
-@pytest.mark.parametrize("discount", [0.5, 0.99, 0.9999])
-@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e12])
+@pytest.mark.parametrize("discount", [0.5, 0.9999])
+@pytest.mark.parametrize("scale", [1e-15, 1e12])
 def test_policy_iteration_does_not_depend_on_the_unit_of_reward(scale: float, discount: float) -> None:
     mdp = random_mdp(1, 5, 3, 4, discount)
     rounds, scaled = list(policy_iteration(mdp)), list(policy_iteration(with_discount(mdp, discount, scale)))
@@ -551,24 +547,24 @@ def test_all_roads_lead_to_the_soft_optimal_q(mdp: FiniteMDP, seed: int, power: 
     assert distance(policy_q(mdp, boltzmann_policy(plain, temperature), temperature), plain) < rounding
 
 
-def test_the_soft_optimum_is_the_smallest_value_that_no_backup_raises() -> None:
+@pytest.mark.parametrize(("seed", "temperature"), [(0, 0.3), (1, 1.0), (2, 4.0)])
+def test_the_soft_optimum_is_the_smallest_value_that_no_backup_raises(seed: int, temperature: float) -> None:
     # A convex program, solved by SciPy: minimise Σ V where V(s) ≥ α log Σ exp((r̄ + γ P̃ V)/α).
-    for seed, temperature in ((0, 0.3), (1, 1.0), (2, 4.0)):
-        mdp = random_mdp(seed, 4, 3, 3, 0.7)
-        reward, onward = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
+    mdp = random_mdp(seed, 4, 3, 3, 0.7)
+    reward, onward = mdp.expected_reward.numpy(), 0.7 * mdp.continuation_matrix.numpy()
 
-        def slack(value: np.ndarray, reward=reward, onward=onward, temperature=temperature) -> np.ndarray:
-            return value - temperature * logsumexp((reward + onward @ value) / temperature, axis=-1)
+    def slack(value: Any) -> Any:
+        return value - temperature * logsumexp((reward + onward @ value) / temperature, axis=-1)
 
-        answer = minimize(
-            np.sum,
-            np.full(4, 50.0),
-            constraints={"type": "ineq", "fun": slack},
-            method="SLSQP",
-            options={"ftol": 1e-13, "maxiter": 500},
-        )
-        assert answer.success
-        assert np.abs(answer.x - soft_value(soft_optimal_q(mdp, temperature), temperature).numpy()).max() < 1e-6
+    answer = minimized(
+        np.sum,
+        np.full(4, 50.0),
+        constraints={"type": "ineq", "fun": slack},
+        method="SLSQP",
+        options={"ftol": 1e-13, "maxiter": 500},
+    )
+    assert answer.success
+    assert np.abs(answer.x - soft_value(soft_optimal_q(mdp, temperature), temperature).numpy()).max() < 1e-6
 
 
 def test_soft_policy_iteration_meets_soft_value_iteration_at_every_temperature() -> None:
@@ -590,7 +586,7 @@ def test_soft_policy_iteration_meets_soft_value_iteration_at_every_temperature()
             assert torch.allclose(alone, q[index], rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999, 0.9999])
+@pytest.mark.parametrize("discount", [0.9, 0.9999])
 def test_the_soft_optimal_q_is_exact_to_rounding_whatever_the_discount(discount: float) -> None:
     for seed in range(5):
         mdp = random_mdp(seed, 6, 3, 3, discount)
@@ -599,7 +595,7 @@ def test_the_soft_optimal_q_is_exact_to_rounding_whatever_the_discount(discount:
         assert (residual <= 1e-13 * q.abs().amax((1, 2))).all()  # an error of so much/(1 − γ)
 
 
-@pytest.mark.parametrize("discount", [0.9, 0.99, 0.999, 0.9999, 0.99999])
+@pytest.mark.parametrize("discount", [0.9, 0.99999])
 def test_soft_policy_iteration_ends_with_all_the_digits_that_the_discount_leaves(discount: float) -> None:
     for seed, ends in product(range(3), (True, False)):
         mdp = random_mdp(seed, 4, 3, 3, discount)
@@ -618,11 +614,11 @@ def test_soft_policy_iteration_ends_with_all_the_digits_that_the_discount_leaves
 
 @pytest.mark.parametrize("discount", [0.0, 0.5, 0.9999, 1 - 1e-9])
 def test_soft_policy_iteration_takes_few_rounds_at_every_temperature_and_floor(discount: float) -> None:
-    for seed in range(6):
+    for seed in range(4):
         mdp = random_mdp(seed, 1 + seed % 4, 1 + seed % 3, 3, discount)
         if seed % 2:
             mdp = without_ends(mdp)
-        for temperature in (1e-300, 1e-3, 1.0, 1e12, TEMPERATURES):
+        for temperature in (1e-3, 1.0, 1e12, TEMPERATURES):
             for project in (None, partial(floored_policy, floor=0.2)):
                 rounds = list(islice(soft_policy_iteration(mdp, temperature, project=project), 41))
                 assert len(rounds) <= 40
@@ -705,7 +701,7 @@ def test_the_best_policy_with_floors_is_the_one_that_scipy_finds_and_not_the_pro
         policy = torch.from_numpy(flat.reshape(3, 3) / flat.reshape(3, 3).sum(-1, keepdims=True))
         return -soft_policy_value(policy_q(mdp, policy, temperature), policy, temperature).sum().item()
 
-    answer = minimize(
+    answer = minimized(
         value,
         np.full(9, 1 / 3),
         bounds=[(floor, 1)] * 9,
@@ -840,18 +836,6 @@ def test_a_vanishing_temperature_gives_back_the_optimal_q() -> None:
         ties = greedy_policy(hard)
         if (ties.amax(-1) == 1).all() and (hard.sort(-1).values.diff(dim=-1)[:, -1] > 1e-3).all():
             assert distance(policies[-1], ties) < 1e-12
-
-
-def test_a_temperature_too_small_to_matter_gives_the_optimal_q_to_the_last_digits() -> None:
-    for seed in range(10):
-        mdp = random_mdp(seed, 5, 3, 4, 0.9)
-        hard = optimal_q(mdp)
-        for temperature in (1e-300, 1e-308):  # Q/α is infinite
-            q = soft_optimal_q(mdp, temperature)
-            assert distance(q, hard) <= 1e-14 * hard.abs().max().item()
-            *_, swept = soft_value_iteration(mdp, temperature, tolerance=1e-10)
-            assert distance(swept.q, hard) < 1.1e-10
-        assert torch.equal(boltzmann_policy(q, 1e-308), greedy_policy(q))
 
 
 def test_equally_good_actions_are_weighed_by_their_continuations() -> None:
@@ -995,7 +979,7 @@ def test_rounds_of_soft_policy_iteration_carry_axes_in_front() -> None:
     assert distance(next(floored).policy, torch.tensor([0.1, 0.1, 0.6, 0.2], dtype=torch.float64)) < 1e-15
 
 
-def last_of(begun: Iterator[Any]) -> Tensor:
+def last_of(begun: Iterator[Sweep] | Iterator[Improvement]) -> Tensor:
     *_, last = begun
     assert last.q.shape == getattr(last, "policy", last.q).shape
     return last.q
@@ -1025,17 +1009,6 @@ def test_axes_in_front_meet_alike_in_every_function(
     each, single = alpha.view(alphas or (1,)).expand(*common, 1), table.expand(*common, 4, 3)
     for place in np.ndindex(*common):
         assert distance(found[place], FOUR[name](mdp, each[place].item(), single[place])) < 2.1e-8
-
-
-@pytest.mark.parametrize("name", FOUR)
-def test_axes_in_front_that_do_not_meet_are_named_alike_in_every_function(name: str) -> None:
-    mdp = random_mdp(0, 4, 3, 3, 0.5)
-    alphas, table = torch.ones(4, 1, dtype=torch.float64), uniform(mdp).expand(5, 4, 3)
-    known = {"soft_value_iteration": "start", "policy_evaluation": "policy and start"}.get(name, "policy")
-    found = r" and ".join([r"\(4,\)"] + [r"\(5,\)"] * len(known.split(" and ")))
-    words = f"^temperature and {known} must agree in front of states and actions, but have {found} there"
-    with pytest.raises(ValueError, match=words):
-        FOUR[name](mdp, alphas, table)
 
 
 def test_the_first_policy_of_soft_policy_iteration_has_the_shape_of_its_q() -> None:
@@ -1108,20 +1081,6 @@ def test_without_a_discount_a_certain_end_is_enough_to_evaluate() -> None:
         assert q[2].tolist() == pytest.approx([wanted[1], wanted[3]])
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.5])
-def test_without_a_discount_an_end_that_is_not_certain_is_refused_and_the_state_named(temperature: float) -> None:
-    mdp = corridor(4)
-    # the third and the fourth place send each other back and forth; the second still has a way out, beside one to them
-    stuck = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
-    words = "With a discount of 1 the end must be certain, but under this policy no way leads from state 'c' to an end"
-    for policy in (stuck, torch.stack([uniform(mdp), stuck])):
-        with pytest.raises(ValueError, match=words):
-            policy_q(mdp, policy, temperature)
-    assert policy_q(with_discount(mdp, 0.999), stuck, temperature).isfinite().all()
-    free = torch.tensor([[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
-    assert policy_q(mdp, free, temperature).isfinite().all()
-
-
 def test_without_a_discount_every_state_needs_an_end_also_one_that_nobody_visits() -> None:
     mdp = FiniteMDP.from_outcomes(
         [[[(1.0, 0, 1.0, True)]], [[(1.0, 1, 0.0, False)]]],
@@ -1134,110 +1093,7 @@ def test_without_a_discount_every_state_needs_an_end_also_one_that_nobody_visits
         policy_q(mdp, torch.ones(2, 1, dtype=torch.float64))
 
 
-def hardly_ever_ends(states: int, chance: float) -> FiniteMDP:
-    """Wherever one is, one goes anywhere (how likely, is drawn) or, with this chance, to the end; each step pays 1."""
-    shape = (states, 1, states + 1)
-    weight = torch.from_numpy(np.random.default_rng(states).dirichlet(np.ones(states), size=(states, 1)))
-    probability = torch.cat([weight * (1 - chance), torch.full((states, 1, 1), chance, dtype=torch.float64)], -1)
-    onward = torch.arange(states + 1).clamp(max=states - 1).expand(shape).clone()
-    ends = (torch.arange(states + 1) == states).expand(shape).clone()
-    return FiniteMDP(
-        probability,
-        onward,
-        torch.ones(shape).double(),
-        ends,
-        torch.full((states,), 1 / states, dtype=torch.float64),
-        1.0,
-    )
-
-
-@pytest.mark.parametrize("states", range(1, 7))
-def test_an_end_that_rounding_hides_is_refused_and_no_number_made_up(states: int) -> None:
-    # I − P̃ is singular, or by rounding almost: the sums that come out may even be negative.
-    words = (
-        r"^The end is certain, but takes more steps than floating-point numbers can count\. Take a discount below 1\.$"
-    )
-    certain = torch.ones(states, 1, dtype=torch.float64)
-    for chance in (1e-17, 1e-15, 1e-13):
-        mdp = hardly_ever_ends(states, chance)
-        for temperature in (0.0, 0.5):
-            with pytest.raises(ValueError, match=words):
-                policy_q(mdp, certain.expand(3, states, 1), temperature)
-        assert policy_q(with_discount(mdp, 0.999), certain).flatten().tolist() == [pytest.approx(1000)] * states
-    for chance in (1e-3, 1e-6, 1e-9):
-        q = policy_q(hardly_ever_ends(states, chance), certain)
-        assert q.flatten().tolist() == [pytest.approx(1 / chance, rel=1e-6)] * states
-
-
-# The border of temperatures
-
-TEMPERED: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "soft_value_iteration": (lambda alpha: soft_value_iteration(three_states(), alpha), "value_iteration"),
-    "soft_policy_iteration": (lambda alpha: soft_policy_iteration(three_states(), alpha), "policy_iteration"),
-    "soft_optimal_q": (lambda alpha: soft_optimal_q(three_states(), alpha), "optimal_q"),
-    "policy_evaluation": (lambda alpha: policy_evaluation(three_states(), uniform(three_states()), alpha), ""),
-    "policy_q": (lambda alpha: policy_q(three_states(), uniform(three_states()), alpha), ""),
-}
-every_tempered_function = pytest.mark.parametrize("name", TEMPERED)
-
-
-@every_tempered_function
-@pytest.mark.parametrize("temperature", [-1.0, -1e-9, math.nan, math.inf])
-def test_a_temperature_out_of_range_is_refused_at_the_call(name: str, temperature: float) -> None:
-    function, limit = TEMPERED[name]
-    sign = "positive" if limit else "non-negative"
-    end = rf" The limit of a vanishing temperature is {limit}\.$" if limit else "$"
-    with pytest.raises(ValueError, match=rf"^temperature must be {sign} and finite, but is {temperature:g}\.{end}"):
-        function(temperature)
-    several = torch.tensor([[1.0], [temperature]], dtype=torch.float64)
-    words = rf"^temperature must be {sign} and finite, but is {temperature:g} at \[1, 0\]\.{end}"
-    with pytest.raises(ValueError, match=words):
-        function(several)
-
-
-@every_tempered_function
-def test_a_temperature_of_zero_is_refused_where_it_is_a_limit(name: str) -> None:
-    function, limit = TEMPERED[name]
-    for zero in (0, 0.0, torch.zeros(2, 1, dtype=torch.float64)):
-        if limit:
-            with pytest.raises(ValueError, match=rf"limit of a vanishing temperature is {limit}\.$"):
-                function(zero)
-        else:
-            function(zero)
-
-
-@every_tempered_function
-@pytest.mark.parametrize(
-    ("temperature", "error", "words"),
-    [
-        ("warm", TypeError, "temperature must be a number, but is 'warm'"),
-        (None, TypeError, "temperature must be a number, but is None"),
-        (True, TypeError, "temperature must be a number, but is True"),
-        (torch.ones(2, 1), TypeError, "temperature must be a number or a tensor of torch.float64, .*torch.float32"),
-        (torch.ones(2, 1, dtype=torch.int64), TypeError, "tensor of torch.float64, but is one of torch.int64"),
-        (torch.ones(3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(3,\)"),
-        (torch.ones(2, 3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(2, 3\)"),
-        (torch.ones(0, 1).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(0, 1\)"),
-    ],
-)
-def test_a_temperature_of_another_kind_is_refused_at_the_call(
-    name: str, temperature: Any, error: type[Exception], words: str
-) -> None:
-    with pytest.raises(error, match=words):
-        TEMPERED[name][0](temperature)
-
-
-def test_policies_and_temperatures_that_do_not_match_are_refused() -> None:
-    mdp = three_states()
-    policies, alphas = uniform(mdp).expand(2, 3, 2), torch.ones(4, 1, dtype=torch.float64)
-    words = r"^temperature and policy must agree in front of states and actions, but have \(4,\) and \(2,\) there\.$"
-    with pytest.raises(ValueError, match=words):
-        policy_q(mdp, policies, alphas)
-    with pytest.raises(ValueError, match=words):
-        soft_policy_iteration(mdp, alphas, policy=policies)
-    words = r"^temperature and policy and start must agree .*, but have \(4,\) and \(2,\) and \(2,\) there\.$"
-    with pytest.raises(ValueError, match=words):
-        policy_evaluation(mdp, policies, alphas)
+# Projections
 
 
 def test_a_start_is_shared_by_all_or_given_to_each() -> None:
@@ -1249,7 +1105,6 @@ def test_a_start_is_shared_by_all_or_given_to_each() -> None:
     for begin in (
         partial(soft_value_iteration, mdp, TEMPERATURES),
         partial(policy_evaluation, mdp, policy, TEMPERATURES),
-        partial(policy_evaluation, mdp, policy.expand(7, 5, 4), 0.5),
         partial(policy_evaluation, mdp, policy.expand(7, 5, 4)),
     ):
         shared = next(begin(start=start))
@@ -1258,71 +1113,12 @@ def test_a_start_is_shared_by_all_or_given_to_each() -> None:
             again = next(begin(start=each))
             assert torch.equal(again.q, shared.q)
             assert again.residual == shared.residual
-        with pytest.raises(ValueError, match=r"start must agree in front of .* \(2,\) there"):
-            begin(start=start.expand(2, 5, 4))
-        with pytest.raises(TypeError, match=r"start must be a tensor of torch.float64"):
-            begin(start=start.float())
-        with pytest.raises(ValueError, match=r"start must have the shape \(\.\.\., 5, 4\), but has \(4, 5\)"):
-            begin(start=start.mT)
-
-
-@every_tempered_function
-def test_changing_a_temperature_after_the_call_changes_nothing(name: str) -> None:
-    if name in ("soft_optimal_q", "policy_q"):
-        return  # which are done with it
-    own = torch.tensor([[0.5], [2.0]], dtype=torch.float64)
-    begun, calm = TEMPERED[name][0](own), TEMPERED[name][0](own.clone())
-    own.fill_(1e3)
-    for disturbed, quiet in zip(islice(begun, 3), islice(calm, 3), strict=True):
-        assert torch.equal(disturbed.q, quiet.q)
-
-
-def test_a_first_policy_that_is_none_is_refused_at_the_call() -> None:
-    mdp = three_states()
-    with pytest.raises(ValueError, match="policy must be non-negative and sum to 1"):
-        soft_policy_iteration(mdp, 0.5, policy=2 * uniform(mdp))
-    with pytest.raises(ValueError, match="what project returns must be non-negative and sum to 1"):
-        deque(soft_policy_iteration(mdp, 0.5, policy=uniform(mdp), project=lambda policy: 2 * policy), maxlen=0)
-
-
-def test_a_projection_that_ends_below_where_it_began_is_no_projection() -> None:
-    mdp = random_mdp(0, 3, 3, 2, 0.9)
-
-    def worst(policy: Tensor) -> Tensor:
-        return torch.nn.functional.one_hot(policy.argmin(-1), 3).double()
-
-    words = r"^project lowers V in state '\d': either it is no projection state by state, or the first policy is not"
-    with pytest.raises(ValueError, match=words):
-        deque(islice(soft_policy_iteration(mdp, 0.5, project=worst), 100), maxlen=0)
 
 
 RETURNED: dict[str, tuple[Callable[[Tensor], Any], type[Exception], str]] = {
-    "zeros": (torch.zeros_like, ValueError, r"must be non-negative and sum to 1 .* 'hut' it is \[0.0, 0.0\]"),
-    "halves": (
-        lambda policy: policy / 2,
-        ValueError,
-        "must be non-negative and sum to 1 in every state, but in state 'hut'",
-    ),
-    "log-probabilities": (
-        Tensor.log,
-        ValueError,
-        "must be non-negative and sum to 1 in every state, but in state 'hut'",
-    ),
-    "too few states": (
-        lambda policy: policy[..., :2, :],
-        ValueError,
-        r"must have the shape \(\.\.\., 3, 2\), but has \(2, 2\)",
-    ),
-    "an axis more": (
-        lambda policy: policy.unsqueeze(0),
-        ValueError,
-        r"must have the shape \((1, )?3, 2\), but has \(1, ",
-    ),
-    "four of them": (
-        lambda policy: policy.expand(4, *policy.shape),
-        ValueError,
-        r"must have the shape \((4, )?3, 2\), but has \(4, ",
-    ),
+    "halves": (lambda policy: policy / 2, ValueError, "must be non-negative and sum to 1 .* in state 'hut'"),
+    "too few states": (lambda policy: policy[..., :2, :], ValueError, r"must have the shape \(\.\.\., 3, 2\)"),
+    "four of them": (lambda policy: policy.expand(4, *policy.shape), ValueError, "must have the shape"),
     "NaN": (lambda policy: policy * math.nan, ValueError, r"must be non-negative .* 'hut' it is \[nan, nan\]"),
     "float32": (Tensor.float, TypeError, "must be a tensor of torch.float64, but is one of torch.float32"),
     "None": (lambda _: None, TypeError, "must be a tensor of torch.float64, but is a NoneType"),
@@ -1344,13 +1140,6 @@ def test_what_project_returns_is_called_so_when_it_is_no_policy(name: str) -> No
         with pytest.raises(error, match=f"^what project returns {words}"):
             deque(islice(soft_policy_iteration(mdp, 0.5, **arguments), 50), maxlen=0)
     assert calls == 3
-
-
-def test_one_policy_for_several_temperatures_must_be_given_to_each_by_project() -> None:
-    mdp = three_states()
-    words = r"^what project returns must have the shape \(7, 3, 2\), but has \(3, 2\)\.$"
-    with pytest.raises(ValueError, match=words):
-        next(soft_policy_iteration(mdp, TEMPERATURES, project=lambda _: uniform(mdp)))
 
 
 def test_a_first_policy_outside_the_family_is_refused_as_soon_as_it_costs() -> None:
@@ -1384,10 +1173,10 @@ def test_the_state_in_which_v_falls_is_named() -> None:
 
 
 @pytest.mark.parametrize("excess", [9e-10, -9e-10])
-@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("scale", [0.0, 1e6])
 @pytest.mark.parametrize("discount", [0.0, 0.9])
 def test_a_policy_that_sums_to_one_only_nearly_is_no_step_down(excess: float, scale: float, discount: float) -> None:
-    for seed, actions in product(range(3), (1, 2, 4)):
+    for seed, actions in enumerate((1, 2, 4)):
         mdp = with_discount(random_mdp(seed, 4, actions, 3, 0.9), discount, scale)
         for temperature in (0.1, 10.0):
             *_, best = soft_policy_iteration(mdp, temperature)
@@ -1395,84 +1184,7 @@ def test_a_policy_that_sums_to_one_only_nearly_is_no_step_down(excess: float, sc
             assert distance(again.q, best.q) <= 1e-10 * (scale + temperature)
 
 
-def test_values_too_large_for_a_number_are_said_to_be() -> None:
-    mdp = random_mdp(0, 5, 3, 4, 0.9)
-    words = r"^The values are not finite: temperature or rewards are too large for floating-point numbers\.$"
-    for begun in (
-        soft_policy_iteration(mdp, 1.7e308),
-        soft_policy_iteration(mdp, torch.tensor([[1.0], [1.7e308]], dtype=torch.float64)),
-        soft_policy_iteration(without_ends(with_discount(mdp, 0.9999, 1e307)), 1.0),
-    ):
-        with pytest.raises(ValueError, match=words):
-            next(begun)
-
-
 # The border
-
-
-ALL: dict[str, Callable[[FiniteMDP], Any]] = {
-    "value_iteration": lambda mdp: next(value_iteration(mdp)),
-    "policy_evaluation": lambda mdp: next(policy_evaluation(mdp, uniform(mdp))),
-    "policy_iteration": lambda mdp: next(policy_iteration(mdp)),
-    "optimal_q": optimal_q,
-    "epsilon_greedy_q": lambda mdp: epsilon_greedy_q(mdp, 0.1),
-    "soft_value_iteration": lambda mdp: next(soft_value_iteration(mdp, 0.1)),
-    "soft policy_evaluation": lambda mdp: next(policy_evaluation(mdp, uniform(mdp), 0.1)),
-    "soft_policy_iteration": lambda mdp: next(soft_policy_iteration(mdp, 0.1)),
-    "soft_optimal_q": lambda mdp: soft_optimal_q(mdp, 0.1),
-}
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_discount_of_one_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="discount must be below 1 for an exact answer, but is 1"):
-        ALL[name](with_discount(three_states(), 1.0))
-
-
-@pytest.mark.parametrize(
-    ("policy", "error", "words"),
-    [
-        (
-            torch.full((2, 3), 1 / 3, dtype=torch.float64),
-            ValueError,
-            r"policy must have the shape \(\.\.\., 3, 2\).*\(2, 3\)",
-        ),
-        (torch.full((3, 2), 0.5), TypeError, "policy must be a tensor of torch.float64.*float32"),
-        (torch.tensor([[0.5, 0.5], [0.5, 0.6], [1, 0]]).double(), ValueError, "sum to 1 in every state.*'lake'"),
-        (torch.tensor([[0.5, 0.5], [1, 0], [1.5, -0.5]]).double(), ValueError, "non-negative.*'peak'.*1.5, -0.5"),
-        (torch.tensor([[math.nan, 0.5], [1, 0], [1, 0]]).double(), ValueError, "'hut'.*nan"),
-    ],
-)
-def test_what_is_no_policy_is_refused(policy: Tensor, error: type[Exception], words: str) -> None:
-    for evaluate in (
-        policy_q,
-        policy_evaluation,
-        lambda mdp, policy: next(policy_iteration(mdp, policy=policy)),
-        lambda mdp, policy: next(soft_policy_iteration(mdp, 1.0, policy=policy)),
-    ):
-        with pytest.raises(error, match=words):
-            evaluate(three_states(), policy)
-
-
-@pytest.mark.parametrize(
-    ("tolerance", "error", "words"),
-    [
-        (0, ValueError, "tolerance must be positive and finite, but is 0"),
-        (-1e-8, ValueError, "tolerance must be positive"),
-        (math.nan, ValueError, "tolerance must be positive and finite, but is nan"),
-        ("small", TypeError, "tolerance must be a number, but is 'small'"),
-    ],
-)
-def test_a_tolerance_must_be_positive(tolerance: Any, error: type[Exception], words: str) -> None:
-    for begin in (
-        value_iteration,
-        partial(policy_evaluation, policy=uniform(three_states())),
-        partial(soft_value_iteration, temperature=0.5),
-    ):
-        with pytest.raises(error, match=words):
-            next(begin(three_states(), tolerance=tolerance))
-    with pytest.raises(error, match=words):
-        epsilon_greedy_q(three_states(), 0.1, tolerance=tolerance)
 
 
 def test_a_next_value_that_does_not_contract_ends_in_words_and_not_in_a_loop() -> None:
@@ -1490,42 +1202,10 @@ def test_a_value_that_is_not_zero_at_zero_still_contracts(discount: float, tempe
     assert distance(again, last.q) <= 1e-9
 
 
-def test_however_large_the_bound_the_sweeps_that_it_needs_are_counted() -> None:
-    # One state whose value changes its sign for ever, by 2e300: after the first sweep ⌈log₂(2e300/1e-8)⌉ could do, and ten.
-    mdp = one_state_that_pays(0.0, 0.5)
-    begun = sweeps(mdp, lambda q: -2 * q.amax(-1), start=torch.full((1, 1), 1e300, dtype=torch.float64))
-    with pytest.raises(
-        ValueError, match=rf"The tolerance 1e-08 is out of reach: after {11 + 1025} sweeps the bound still"
-    ):
-        deque(begun, maxlen=0)
-
-
-def test_a_huge_temperature_ends_in_an_answer_or_in_words() -> None:
-    said = Counter()
-    for seed in range(30):
-        mdp = random_mdp(seed, 1 + seed % 6, 1 + seed % 4, 4, 0.3)
-        for begun in (soft_value_iteration(mdp, 1e300), policy_evaluation(mdp, uniform(mdp), 1e300)):
-            try:
-                deque(begun, maxlen=0)
-            except ValueError as error:
-                said[str(error).split(" after ")[0]] += 1
-    assert list(said) == ["The tolerance 1e-08 is out of reach:"]  # rounding of 1e284 keeps some from arriving
-    # the first bound alone is too large for a number
-    slow = with_discount(three_states(), 0.99)
-    *_, last = soft_value_iteration(slow, 1e307)
-    assert torch.allclose(last.q, soft_optimal_q(slow, 1e307), rtol=1e-12)
-
-
 def test_from_however_far_the_sweeps_arrive() -> None:
     mdp = three_states()
     *_, last = value_iteration(mdp, start=torch.full((3, 2), 1e300, dtype=torch.float64), tolerance=1e-10)
     assert distance(last.q, optimal_q(mdp)) < 1.1e-10  # although 1e300/1e-10 is no floating-point number
-
-
-def test_values_that_are_not_finite_are_named() -> None:
-    start = torch.full((3, 2), torch.nan, dtype=torch.float64)
-    with pytest.raises(ValueError, match="start and next_value must be finite, but sweep 1 is not"):
-        next(value_iteration(three_states(), start=start))
 
 
 @FAST
@@ -1536,31 +1216,100 @@ def test_any_tolerance_above_rounding_is_reached(mdp: FiniteMDP, seed: int, scal
     assert distance(last.q, optimal_q(mdp)) < 1.1e-10 * 10 ** max(scale, 0)
 
 
+UNIFORM, SMALL = torch.full((3, 2), 0.5, dtype=torch.float64), three_states()
+TEMPERED: dict[str, Callable[[Any], Any]] = {
+    "value_iteration": lambda alpha: next(soft_value_iteration(SMALL, alpha)),
+    "policy_iteration": lambda alpha: next(soft_policy_iteration(SMALL, alpha)),
+    "": lambda alpha: policy_q(SMALL, UNIFORM, alpha),
+}
+
+
+@pytest.mark.parametrize("limit", TEMPERED)
 @pytest.mark.parametrize(
-    ("start", "words"),
+    ("temperature", "error", "words"),
     [
-        (torch.zeros(2, 3, dtype=torch.float64), r"start must .*\(\.\.\., 3, 2\).*\(2, 3\)"),
-        (torch.zeros(3, 1, dtype=torch.float64), r"start must .*\(\.\.\., 3, 2\).*\(3, 1\)"),
-        (torch.zeros(3, 2), "start must be a tensor of torch.float64, but is one of torch.float32"),
-        ([[0.0, 0.0]] * 3, "start must be a tensor of torch.float64, but is a list"),
+        (-1e-9, ValueError, "0 and finite, but is -1e-09"),
+        (math.nan, ValueError, "finite, but is nan"),
+        (torch.tensor([[1.0], [math.inf]]).double(), ValueError, "0 and finite, but is inf"),
+        ("warm", TypeError, "temperature must be a number, but is 'warm'"),
+        (torch.ones(2, 1), TypeError, "temperature must be a number or a tensor of torch.float64, .*torch.float32"),
+        (torch.ones(3).double(), ValueError, r"shape \(\.\.\., 1\), the 1 for the states, but has \(3,\)"),
     ],
 )
-def test_a_start_of_another_kind_is_refused(start: Tensor, words: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=words):
-        next(value_iteration(three_states(), start=start))
+def test_a_wrong_temperature_is_refused(limit: str, temperature: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        TEMPERED[limit](temperature)
 
 
-def test_a_next_value_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"next_value must turn \(3, 2\) into \(3,\) .*, but it returned \(2,\)"):
-        next(sweeps(three_states(), lambda q: q.amax(0)))
-    with pytest.raises(ValueError, match=r"of torch.float64, but it returned .* of torch.float32"):
-        next(sweeps(three_states(), lambda q: q.amax(-1).float()))
+@pytest.mark.parametrize("zero", [0, 0.0, torch.zeros(2, 1, dtype=torch.float64)])
+def test_a_temperature_of_zero_is_refused_where_it_is_a_limit(zero: float | Tensor) -> None:
+    for limit in ("value_iteration", "policy_iteration"):
+        with pytest.raises(ValueError, match=rf"limit of a vanishing temperature is {limit}\.$"):
+            TEMPERED[limit](zero)
+    assert torch.equal(TEMPERED[""](zero), policy_q(SMALL, UNIFORM).expand_as(TEMPERED[""](zero)))
 
 
 @pytest.mark.parametrize(
-    ("epsilon", "error", "words"),
-    [(1.5, ValueError, r"epsilon must lie in \[0, 1\]"), (-0.1, ValueError, "epsilon"), (None, TypeError, "epsilon")],
+    "ask",
+    [
+        lambda mdp: next(value_iteration(mdp)),
+        lambda mdp: next(policy_evaluation(mdp, UNIFORM)),
+        lambda mdp: next(policy_iteration(mdp)),
+        lambda mdp: next(soft_value_iteration(mdp, 0.1)),
+        lambda mdp: next(soft_policy_iteration(mdp, 0.1)),
+        lambda mdp: epsilon_greedy_q(mdp, 0.1),
+    ],
 )
-def test_an_epsilon_out_of_range_is_refused(epsilon: Any, error: type[Exception], words: str) -> None:
+def test_a_discount_of_one_is_refused(ask: Callable[[FiniteMDP], Any]) -> None:
+    with pytest.raises(ValueError, match="discount must be below 1 for an exact answer, but is 1"):
+        ask(with_discount(SMALL, 1.0))
+
+
+TWICE, MANY, FIVE = 2 * UNIFORM, torch.ones(4, 1, dtype=torch.float64), UNIFORM.expand(5, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "words"),
+    [
+        (lambda: policy_q(SMALL, TWICE), ValueError, "policy must be non-negative and sum to 1"),
+        (lambda: next(policy_evaluation(SMALL, TWICE)), ValueError, "policy must be non-negative and sum to 1"),
+        (lambda: next(policy_iteration(SMALL, policy=TWICE)), ValueError, "policy must be non-negative"),
+        (lambda: next(soft_policy_iteration(SMALL, 1.0, policy=TWICE)), ValueError, "^policy must be non-negative"),
+        (lambda: policy_q(SMALL, FIVE, MANY), ValueError, r"^temperature and policy must .* \(4,\) and \(5,\) there"),
+        (
+            lambda: next(policy_evaluation(SMALL, FIVE, MANY)),
+            ValueError,
+            r"^temperature and policy and start must agree",
+        ),
+        (lambda: next(soft_value_iteration(SMALL, MANY, start=FIVE)), ValueError, "^temperature and start must agree"),
+        (
+            lambda: next(value_iteration(SMALL, start=UNIFORM.mT)),
+            ValueError,
+            r"start must .* \(\.\.\., 3, 2\), but .*\(2, 3\)",
+        ),
+        (
+            lambda: next(value_iteration(SMALL, start=UNIFORM.float())),
+            TypeError,
+            "start must be a tensor of torch.float64",
+        ),
+        (lambda: next(value_iteration(SMALL, start=math.nan * UNIFORM)), ValueError, "finite, but sweep 1 is not"),
+        (lambda: next(value_iteration(SMALL, tolerance=0)), ValueError, "tolerance must be above 0 and finite"),
+        (
+            lambda: next(sweeps(SMALL, lambda q: q.amax(0))),
+            ValueError,
+            r"next_value must turn \(3, 2\) into \(3,\) .*\(2,\)",
+        ),
+        (lambda: next(sweeps(SMALL, lambda q: q.amax(-1).float())), ValueError, "it returned .* of torch.float32"),
+        (lambda: epsilon_greedy_q(SMALL, 1.5), ValueError, r"epsilon must lie in \[0, 1\]"),
+        (
+            lambda: next(soft_policy_iteration(SMALL, MANY, project=lambda _: UNIFORM)),
+            ValueError,
+            r"^what project returns must have the shape \(4, 3, 2\), but has \(3, 2\)",
+        ),
+        (lambda: next(soft_policy_iteration(SMALL, 1.7e308)), ValueError, "too large for floating-point numbers"),
+        (lambda: next(soft_policy_iteration(SMALL, 1e-308)), ValueError, "too large for floating-point numbers"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(ask: Callable[[], Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
-        epsilon_greedy_q(three_states(), epsilon)
+        ask()

@@ -50,7 +50,7 @@ def counted(batch: Batch, features: torch.Tensor, run: int, discount: float) -> 
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3, 4)])
-@pytest.mark.parametrize("discount", [0.0, 0.1, 0.5, 0.95])
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.95])
 def test_it_is_the_optimum_of_the_mdp_that_the_transitions_make(discount: float, shape: tuple[int, ...]) -> None:
     batch, features = stored(0, shape=shape)
     q = empirical_q(batch, features, ACTIONS, discount)
@@ -102,8 +102,8 @@ def test_with_many_transitions_it_is_the_optimum_of_the_mdp_itself() -> None:
     assert (found - optimal_q(mdp)).abs().max() < 5 * 4 * 0.016
 
 
-@pytest.mark.parametrize("temperature", [0.05, 1.0, 10.0])
-@pytest.mark.parametrize("discount", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("temperature", [0.05, 10.0])
+@pytest.mark.parametrize("discount", [0.5, 0.9])
 def test_with_soft_values_it_is_the_soft_optimum_of_the_same_mdp(discount: float, temperature: float) -> None:
     batch, features = stored(0)
     q = empirical_q(batch, features, ACTIONS, discount, next_value=partial(soft_value, temperature=temperature))
@@ -126,18 +126,19 @@ def test_each_run_may_have_a_temperature_of_its_own_and_other_values_have_their_
     assert torch.equal(usual, empirical_q(batch, features, ACTIONS, 0.8, next_value=greedy_value))
 
 
-@pytest.mark.parametrize("discount", [1.0, -0.1, np.nan])
-def test_a_discount_out_of_range_is_refused(discount: float) -> None:
+@pytest.mark.parametrize(("changed", "words"), [({"discount": 1.0}, r"\[0, 1\)"), ({"tolerance": 0.0}, "above 0")])
+def test_a_discount_or_a_tolerance_out_of_range_is_refused(changed: dict[str, float], words: str) -> None:
     batch, features = stored(0)
-    with pytest.raises(ValueError, match=r"discount must lie in \[0, 1\)"):
-        empirical_q(batch, features, ACTIONS, discount)
+    settings: dict[str, Any] = {"discount": 0.9} | changed
+    with pytest.raises(ValueError, match=f"{next(iter(changed))} must .*{words}"):
+        empirical_q(batch, features, ACTIONS, **settings)
 
 
 # States
 
 
 @pytest.mark.parametrize("shape", [(1,), (5,), (2, 3), (2, 3, 4)])
-@pytest.mark.parametrize("leading", [(), (9,), (3, 9), (2, 3, 9)])
+@pytest.mark.parametrize("leading", [(), (9,), (2, 3, 9)])
 def test_a_state_is_found_by_its_features(shape: tuple[int, ...], leading: tuple[int, ...]) -> None:
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(STATES, *shape, generator=draw)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq
 from scipy.special import logsumexp, softmax
 from torch import Tensor, nn
 
@@ -49,7 +49,7 @@ from sac_tutorial.equations import (
     temperature_loss,
     value_network_loss,
 )
-from tests.oracles import FAST, plain_entropy, plain_soft_policy_value
+from tests.oracles import FAST, minimized, plain_entropy, plain_soft_policy_value
 
 
 def table(*rows: object) -> Tensor:
@@ -482,14 +482,9 @@ def test_the_slope_of_the_soft_value_is_the_boltzmann_policy_and_its_entropy(see
 def test_gradients_are_finite_where_the_policy_is_zero() -> None:
     q = table([0, -10, 5], [1, 2, 3])
     for policy in (table([1, 0, 0], [0, 0.5, 0.5]), boltzmann_policy(q, 1e-3)):
-        for value in (
-            lambda policy: entropy(policy),
-            lambda policy: soft_policy_value(q, policy, 2.0),
-            lambda policy: boltzmann_divergence(q, policy, 2.0),
-        ):
-            leaf = policy.clone().requires_grad_()
-            (slope,) = torch.autograd.grad(value(leaf).sum(), leaf)
-            assert slope.isfinite().all()
+        leaf = policy.clone().requires_grad_()
+        for value in (entropy(leaf), soft_policy_value(q, leaf, 2.0), boltzmann_divergence(q, leaf, 2.0)):
+            assert torch.autograd.grad(value.sum(), leaf)[0].isfinite().all()
     # in the logits of a policy that has run into a corner nothing is left to be done
     logits = table([0, -2000, -3000]).requires_grad_()
     for corner in (entropy(logits.softmax(-1)), boltzmann_divergence(q[0], logits.softmax(-1), 2.0)):
@@ -552,23 +547,20 @@ def test_floors_that_leave_nothing_are_the_policy() -> None:
     boltzmann = table([0.7, 0.2, 0.1], [0, 0, 1], [0.1, 0.6, 0.3])
     for floor in (table(0.25, 0.25, 0.5), table(0.1, 0.2, 0.7), table(0, 0.5, 0.5), table(0, 0, 1), table(1, 0, 0)):
         assert torch.allclose(floored_policy(boltzmann, floor), floor.expand(3, 3), atol=1e-15)
-    for actions in range(1, 50):
-        even = torch.full((actions,), 1 / actions, dtype=torch.float64)
-        assert torch.allclose(floored_policy(even, 1 / actions), even)
 
 
 @pytest.mark.parametrize("kind", [torch.float64, torch.float32])
 def test_the_uniform_policy_is_the_only_one_with_as_high_floors_whatever_the_number_of_actions(
     kind: torch.dtype,
 ) -> None:
-    for actions in range(1, 60):
+    for actions in (1, 2, 3, 7, 13, 59):
         boltzmann = torch.arange(actions, dtype=kind).softmax(-1)
         found = floored_policy(boltzmann, 1 / actions)  # in float32 thirteen thirteenths sum to more than 1
         assert found.dtype == kind
         assert torch.allclose(found, torch.full((actions,), 1 / actions, dtype=kind), rtol=1e-5)
 
 
-def sparse(rng: np.random.Generator, actions: int) -> np.ndarray:
+def sparse(rng: np.random.Generator, actions: int) -> Any:
     """Probabilities of every size, some of them 0."""
     weight = rng.dirichlet(np.full(actions, 10.0 ** rng.integers(-3, 2))) * (rng.random(actions) < 0.6)
     weight[rng.integers(actions)] += weight.sum() == 0
@@ -640,7 +632,7 @@ def test_floored_policy_is_the_nearest_that_scipy_finds_and_no_other_is_nearer(s
     def divergence(policy: np.ndarray) -> float:
         return float((policy * np.log(policy / boltzmann)).sum())
 
-    answer = minimize(
+    answer = minimized(
         divergence,
         (floor + (1 - floor.sum()) / 4).numpy(),
         bounds=[(max(least, 1e-12), 1.0) for least in floor.tolist()],
@@ -777,7 +769,7 @@ def plain_return(fields: list[Tensor], discount: float, t: int) -> float:
         total += weight * reward[t]
         weight *= discount
         if terminated[t]:
-            return total
+            return float(total)
         if ended[t] or t + 1 == len(reward):
             return float(total + weight * next_value[t])
         t += 1
@@ -829,7 +821,7 @@ def test_a_discount_for_each_run_stands_in_front_of_the_environments() -> None:
     discounts = [0.0, 0.5, 0.9]
     found = bootstrapped_return(reward, terminated, ended, next_value, table(*discounts).unsqueeze(-1))
     for run, discount in enumerate(discounts):
-        single = bootstrapped_return(*(field[run] for field in fields), discount)  # type: ignore[call-arg, misc, arg-type]
+        single = bootstrapped_return(*(field[run] for field in fields), discount)  # type: ignore[call-arg]
         torch.testing.assert_close(found[run], single)
 
 
@@ -843,7 +835,7 @@ def test_the_actors_loss_is_minus_the_mean_of_score_times_advantage_in_each_run_
     advantage = table([1, -1, 0.5], [2, 0.25, -0.125]).requires_grad_()
     loss = policy_gradient_loss(log_probability, advantage)
     assert loss.tolist() == [(1 - 2 + 2) / 3, (16 + 4 - 4) / 3]
-    loss.sum().backward()
+    loss.sum().backward()  # type: ignore[no-untyped-call]
     assert advantage.grad is None  # the critic has no say in how the actor is pushed
     torch.testing.assert_close(log_probability.grad, -advantage.detach() / 3)
     assert policy_gradient_loss(torch.zeros(4, 2, 3), torch.zeros(4, 2, 3)).shape == (4, 2)
@@ -890,7 +882,7 @@ def test_gaussians_are_those_of_pytorch(seed: int) -> None:
     rng = np.random.default_rng(seed)
     action, mean = (torch.from_numpy(rng.normal(size=(2, 5, 3))) for _ in range(2))
     log_std = torch.from_numpy(rng.normal(size=(2, 1, 3)))
-    theirs = torch.distributions.Normal(mean, log_std.exp())
+    theirs: Any = torch.distributions.Normal(mean, log_std.exp())
     torch.testing.assert_close(gaussian_log_density(action, mean, log_std), theirs.log_prob(action).sum(-1))
     torch.testing.assert_close(gaussian_entropy(log_std.expand_as(mean)), theirs.entropy().sum(-1))
 
@@ -947,7 +939,7 @@ def test_actions_log_densities_and_slopes_are_those_of_pytorchs_transformed_dist
     mean.requires_grad_(), log_std.requires_grad_()
     transform = torch.distributions.TanhTransform(cache_size=1)
     normal = torch.distributions.Normal(mean, log_std.exp())
-    theirs = torch.distributions.Independent(torch.distributions.TransformedDistribution(normal, [transform]), 1)
+    theirs: Any = torch.distributions.Independent(torch.distributions.TransformedDistribution(normal, [transform]), 1)
     their_action = transform(mean + log_std.exp() * noise)
     action, log_density = squash(mean, log_std, noise)
     assert action.shape == (3, 5, 2) and log_density.shape == (3, 5)
@@ -1072,7 +1064,7 @@ def squashed_entropy(mean: float, std: float) -> float:
 
 
 def test_the_largest_entropy_of_a_squashed_gaussian_is_just_below_that_of_the_uniform_density() -> None:
-    best = minimize(lambda x: -squashed_entropy(x[0], math.exp(x[1])), [0.3, 0.4], method="Nelder-Mead", tol=1e-9)
+    best = minimized(lambda x: -squashed_entropy(x[0], math.exp(x[1])), [0.3, 0.4], method="Nelder-Mead", tol=1e-9)
     assert best.x[0] == pytest.approx(0, abs=1e-4)
     assert (math.exp(best.x[1]), -best.fun) == pytest.approx((0.8743, 0.6836), abs=5e-4)
     assert -best.fun < math.log(2)
@@ -1191,7 +1183,7 @@ def test_the_mean_of_the_actors_gradient_is_that_of_the_divergence_times_the_tem
         return float((np.exp(log_density) * (log_density - log_boltzmann) * width).sum())
 
     parameters = [torch.tensor([x], dtype=torch.float64, requires_grad=True) for x in (mean, math.log(std))]
-    action, log_density = squash(*parameters, XI.unsqueeze(-1))
+    action, log_density = squash(parameters[0], parameters[1], XI.unsqueeze(-1))
     value = (3 * action).sin() + action
     each = actor_loss(log_density.unsqueeze(-1), value, temperature)  # a batch of one for every draw of the noise
     found = torch.autograd.grad((WEIGHT * each).sum(), parameters)
@@ -1234,8 +1226,11 @@ def test_a_temperature_of_another_rank_is_refused(shape: tuple[int, ...]) -> Non
     # (3,) is meant for the runs as likely as for the states
     alphas = torch.ones(shape, dtype=torch.float64)
     words = rf"temperature must be .* rank of the value, 2, but has the shape \({str(shape)[1:-1]}\)"
-    asked = [partial(function, SQUARE) for function in SOFT.values()]
-    asked += [partial(function, SQUARE[0], SQUARE[1]) for function in DRAWN.values()]
-    for ask in (*asked, lambda alphas: temperature_loss(SQUARE[0], alphas, -1.0)):
+    asked: list[Callable[[Tensor], Tensor]] = [
+        *(partial(function, SQUARE) for function in SOFT.values()),
+        *(partial(function, SQUARE[0], SQUARE[1]) for function in DRAWN.values()),
+        lambda alphas: temperature_loss(SQUARE[0], alphas, -1.0),
+    ]
+    for ask in asked:
         with pytest.raises(ValueError, match=words):
             ask(alphas)

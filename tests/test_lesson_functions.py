@@ -1,4 +1,4 @@
-"""What lessons measure with functions of their own, where a verdict on the result alone would let an error pass."""
+"""Functions that a lesson defines itself, where an error could pass the verdict on the lesson's result."""
 
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ ALPHA, LOG_DENSITY = torch.tensor([[0.5], [2.0]]), torch.tensor([[3.0], [-1.0]])
 
 
 def cell(notebook: str, beginning: str, **names: object) -> dict[str, Any]:
-    """Run the one cell of a lesson with this beginning in it, and return its names."""
+    """Run the only cell of a lesson that contains this text, and return its names."""
     (source,) = (
         cell.source for cell in read(ROOT / "notebooks" / f"{notebook}.ipynb").cells if beginning in cell.source
     )
@@ -29,7 +29,7 @@ def cell(notebook: str, beginning: str, **names: object) -> dict[str, Any]:
 
 
 class Paying:
-    """Pays 1, 2, 3, … in all environments, wherever they are."""
+    """Environments that pay 1, 2, 3, … whatever the agent does."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -65,7 +65,7 @@ def test_the_bias_of_lesson_07_is_equation_22_with_each_term_at_its_step() -> No
     )
     agent = SimpleNamespace(
         runs=RUNS,
-        temperature=ALPHA,
+        alpha=ALPHA,
         actor=SimpleNamespace(parameters=None),
         policy=SimpleNamespace(draw=draw),
         q=lambda seen, _: torch.stack([torch.full(seen.shape[:-1], Q), torch.full(seen.shape[:-1], Q + 1)]),

@@ -1,36 +1,29 @@
-"""Problems on a line: the grid against answers in closed form, the family of squashed Gaussians against SciPy, and the play."""
+"""Problems on a line: the grid against closed forms, squashed Gaussians against SciPy, and the vector environments."""
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.optimize import minimize
 from scipy.stats import kstest, norm
 from torch import Tensor
 from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
-from sac_tutorial.agents.ddpg import DDPG
-from sac_tutorial.deep.off_policy import train
-from sac_tutorial.deep.replay_buffer import ReplayBuffer
 from sac_tutorial.equations import entropy, soft_policy_value, soft_value
 from sac_tutorial.exact.dynamic_programming import policy_q, soft_optimal_q, soft_policy_iteration
-from sac_tutorial.worlds.line_problem import (
-    LineProblem,
-    LineVectorEnv,
-    SquashedGaussians,
-    cell_probabilities,
-    grid,
-    midpoints,
-)
+from sac_tutorial.worlds.line_problem import LineProblem, grid, midpoints
+from sac_tutorial.worlds.line_vector_env import LineVectorEnv
 from sac_tutorial.worlds.mdp import FiniteMDP
+from sac_tutorial.worlds.squashed_gaussians import SquashedGaussians, cell_probabilities
+from tests.helpers import generator
 
 RUNS = 5
 
@@ -48,7 +41,7 @@ def test_a_small_grid_by_hand() -> None:
     assert grid(3).tolist() == [-1, 0, 1] and midpoints(4).tolist() == [-0.75, -0.25, 0.25, 0.75]
     assert mdp.discount == 0.5 and mdp.start_probability.tolist() == [1 / 3] * 3 and not mdp.terminated.any()
     expected = [
-        [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0.25, 0.75, 0]],  # what leaves the line on the left is at −1
+        [[1, 0, 0], [1, 0, 0], [0.75, 0.25, 0], [0.25, 0.75, 0]],  # a move beyond −1 stops at −1
         [[0.75, 0.25, 0], [0.25, 0.75, 0], [0, 0.75, 0.25], [0, 0.25, 0.75]],
         [[0, 0.75, 0.25], [0, 0.25, 0.75], [0, 0, 1], [0, 0, 1]],
     ]
@@ -58,7 +51,7 @@ def test_a_small_grid_by_hand() -> None:
             assert mdp.reward[state, action].tolist() == [10 * x + a] * 2
 
 
-def test_a_problem_without_moves_ends_in_every_state_after_one_action() -> None:
+def test_a_problem_without_moves_ends_after_one_action() -> None:
     mdp = LineProblem(lambda x, a: x * a).on_grid(4, 3)
     assert mdp.terminated.all() and (mdp.states, mdp.actions) == (4, 3)
     assert torch.equal(mdp.expected_reward, grid(4)[:, None] * midpoints(3))
@@ -67,7 +60,7 @@ def test_a_problem_without_moves_ends_in_every_state_after_one_action() -> None:
 
 
 @pytest.mark.parametrize("where", [-5.0, -1.0, 1.0, 5.0])
-def test_beyond_the_edge_is_on_the_edge(where: float) -> None:
+def test_moves_beyond_an_edge_stop_at_the_edge(where: float) -> None:
     problem = LineProblem(torch.mul, lambda x, a: torch.full_like(x + a, where))
     edge = max(-1.0, min(1.0, where))
     assert problem.next_state(double([0.3]), double([0.2])).tolist() == [edge]
@@ -81,7 +74,7 @@ def orders(error: Callable[[int], float], size: int) -> list[float]:
     return [math.log2(one / other) for one, other in pairwise(errors)]
 
 
-def test_the_values_of_a_policy_on_the_grid_come_to_the_true_ones_with_the_square_of_the_spacing() -> None:
+def test_values_of_a_policy_on_the_grid_converge_with_the_square_of_the_spacing() -> None:
     # With a even on [−1, 1] and x′ = (x + a)/2, E x′² = x²/4 + 1/12, so V = c x² + d, where r = x² − a².
     discount = 0.9
     c = 1 / (1 - discount / 4)
@@ -101,15 +94,15 @@ def test_the_values_of_a_policy_on_the_grid_come_to_the_true_ones_with_the_squar
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0])
-def test_the_soft_optimum_on_the_grid_comes_to_the_true_one_once_cells_are_densities(temperature: float) -> None:
-    # r = a wherever one is: V = α log ∫ exp((a + γ V)/α) da, the same everywhere, and π ∝ exp(a/α).
+def test_the_soft_optimum_on_the_grid_converges_once_cells_are_densities(temperature: float) -> None:
+    # r = a in every state: V = α log ∫ exp((a + γ V)/α) da, the same everywhere, and π ∝ exp(a/α).
     discount, one = 0.8, 1 / temperature
     exact = temperature * math.log(2 * math.sinh(one) / one) / (1 - discount)
     problem = LineProblem(lambda x, a: a + 0 * x, lambda x, a: a + 0 * x, discount=discount)
 
     def error(size: int) -> float:
         mdp, width = problem.on_grid(size + 1, size), 2 / size
-        mdp = replace(mdp, reward=mdp.reward + discount * temperature * math.log(width))  # equation (7.18)
+        mdp = attrs.evolve(mdp, reward=mdp.reward + discount * temperature * math.log(width))  # equation (7.18)
         value = soft_value(soft_optimal_q(mdp, temperature), temperature) + temperature * math.log(width)
         return (value - exact).abs().max().item()
 
@@ -119,22 +112,23 @@ def test_the_soft_optimum_on_the_grid_comes_to_the_true_one_once_cells_are_densi
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda problem: problem.on_grid(1, 3), ValueError, "states must be at least 2"),
-        (lambda problem: problem.on_grid(0, 3), ValueError, "states must be at least 1"),
+        (lambda problem: problem.on_grid(1, 3), ValueError, "states must be at least 2, but is 1"),
         (lambda problem: problem.on_grid(2.0, 3), TypeError, "states must be a whole number"),
         (lambda problem: problem.on_grid(3, 0), ValueError, "actions must be at least 1"),
         (lambda problem: problem.on_grid(3, 1.5), TypeError, "actions must be a whole number"),
-        (lambda problem: replace(problem, reward=lambda x, a: 1 / (0 * x * a)).on_grid(3, 3), ValueError, "finite"),
-        (lambda problem: replace(problem, discount=1.0), ValueError, r"discount must lie in \[0, 1\)"),
-        (lambda problem: replace(problem, discount=math.nan), ValueError, "discount must lie in"),
-        (lambda problem: replace(problem, discount="0.9"), TypeError, "discount must be a number"),
+        (
+            lambda problem: attrs.evolve(problem, reward=lambda x, a: 1 / (0 * x * a)).on_grid(3, 3),
+            ValueError,
+            "finite",
+        ),
+        (lambda problem: attrs.evolve(problem, discount=1.0), ValueError, r"discount must lie in \[0, 1\)"),
+        (lambda problem: attrs.evolve(problem, discount=math.nan), ValueError, "discount must lie in"),
+        (lambda problem: attrs.evolve(problem, discount="0.9"), TypeError, "discount must be a number"),
         (lambda _: cell_probabilities(torch.zeros(1), torch.zeros(1), 0), ValueError, "actions must be at least 1"),
         (lambda _: SquashedGaussians(2.5), TypeError, "actions must be a whole number"),  # type: ignore[arg-type]
     ],
 )
-def test_what_makes_no_grid_gets_a_sentence(
-    call: Callable[[LineProblem], Any], error: type[Exception], message: str
-) -> None:
+def test_bad_numbers_are_refused(call: Callable[[LineProblem], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(LineProblem(lambda x, a: x + a, lambda x, a: x * a))
 
@@ -185,15 +179,15 @@ def test_cells_far_in_either_tail_keep_their_digits() -> None:
         np.testing.assert_allclose(found.numpy(), mirrored.numpy(), rtol=1e-9)
 
 
-def test_cells_have_the_shares_that_draws_have() -> None:
+def test_cells_have_the_frequencies_of_draws() -> None:
     mean, log_std, actions, count = torch.tensor(0.4), torch.tensor(-0.3), 6, 200_000
-    drawn = torch.tanh(mean + log_std.exp() * torch.randn(count, generator=torch.Generator().manual_seed(0)))
+    drawn = torch.tanh(mean + log_std.exp() * torch.randn(count, generator=generator()))
     share = torch.histc(drawn, actions, -1, 1) / count
     chance = cell_probabilities(mean, log_std, actions)
     assert ((share - chance).abs() < 6 * (chance / count).sqrt()).all()
 
 
-def test_one_cell_is_certain_and_a_narrow_gaussian_is_in_the_cell_of_its_median() -> None:
+def test_a_single_cell_is_certain_and_a_narrow_gaussian_lies_in_the_cell_of_its_median() -> None:
     assert cell_probabilities(double([0.3, -9.0]), double([-1.0, 1.0]), 1).tolist() == [[1], [1]]
     narrow = cell_probabilities(midpoints(10).atanh(), torch.full((10,), -20.0), 10)
     torch.testing.assert_close(narrow, torch.eye(10, dtype=torch.float64))
@@ -207,15 +201,15 @@ def plain_divergence(policy: Tensor, boltzmann: Tensor) -> float:
     return sum(p * math.log(p / b) if b > 0 else math.inf for p, b in pairs if p > 0)
 
 
-def test_the_nearest_is_that_of_the_smallest_divergence_from_it_to_the_policy() -> None:
+def test_the_nearest_candidate_has_the_smallest_divergence_to_the_policy() -> None:
     family = SquashedGaussians(9, torch.linspace(-1, 1, 5).double(), torch.linspace(-2, 0.5, 4).double())
     assert family.mean.shape == family.log_std.shape == (20,) and family.probability.shape == (20, 9)
     assert len({(m, s) for m, s in zip(family.mean.tolist(), family.log_std.tolist(), strict=True)}) == 20
     torch.testing.assert_close(family.probability, cell_probabilities(family.mean, family.log_std, 9))
-    draw = torch.Generator().manual_seed(0)
+    draw = generator()
     boltzmann = torch.softmax(2 * torch.randn(3, 6, 9, generator=draw, dtype=torch.float64), -1)
     nearest = family.nearest(boltzmann)
-    assert nearest.shape == (3, 6) and nearest.dtype == torch.int64 and len(nearest.unique()) > 4
+    assert nearest.shape == (3, 6) and nearest.dtype == torch.int64 and len(set(nearest.flatten().tolist())) > 4
     other_way = 0
     for place in np.ndindex(3, 6):
         distances = [plain_divergence(row, boltzmann[place]) for row in family.probability]
@@ -223,20 +217,20 @@ def test_the_nearest_is_that_of_the_smallest_divergence_from_it_to_the_policy() 
         other_way += int(
             np.argmin([plain_divergence(boltzmann[place], row) for row in family.probability]) != nearest[place]
         )
-    assert other_way > 3  # the divergence the other way round would find others
+    assert other_way > 3  # the divergence from the policy to the candidate finds others
     assert torch.equal(family.project(boltzmann), family.probability[nearest])
     assert torch.equal(family.nearest(boltzmann[0].float()), nearest[0])
 
 
 def test_members_of_the_family_are_nearest_to_themselves() -> None:
     family = SquashedGaussians(50)
-    assert (len(family.mean), family.mean.min(), family.mean.max()) == (241 * 81, -3, 3)
-    assert (family.log_std.min(), family.log_std.max()) == (-4, 1)
+    assert family.mean.min() == -3 and family.mean.max() == 3 and len(family.mean) == 241 * 81
+    assert family.log_std.min() == -4 and family.log_std.max() == 1
     some = torch.arange(3 * 81 + 40, 241 * 81, 997)
     torch.testing.assert_close(family.project(family.probability[some]), family.probability[some])
 
 
-def test_cells_of_no_probability_are_avoided_and_do_no_harm() -> None:
+def test_cells_of_probability_zero_are_avoided() -> None:
     family = SquashedGaussians(40)
     half = torch.zeros(40, dtype=torch.float64)
     half[20:] = 1 / 20
@@ -245,7 +239,7 @@ def test_cells_of_no_probability_are_avoided_and_do_no_harm() -> None:
 
 
 def quadrature(q: Callable[[Tensor], Tensor], temperature: float) -> tuple[float, float]:
-    """Return μ and log σ of the best squashed Gaussian for the values q(a): the most of E Q − α log π, by Gauss and Hermite."""
+    """Return μ and log σ of the squashed Gaussian that maximises E Q − α log π for the values q(a), by Gauss–Hermite."""
     node, weight = (double(part) for part in np.polynomial.hermite_e.hermegauss(80))
     weight = weight / weight.sum()
 
@@ -253,29 +247,29 @@ def quadrature(q: Callable[[Tensor], Tensor], temperature: float) -> tuple[float
         mean, std = double(parameters[0]), double(math.exp(parameters[1]))
         transform = TanhTransform(cache_size=1)
         action = transform(mean + std * node)
-        log_density = TransformedDistribution(Normal(mean, std), [transform]).log_prob(action)
-        return (weight * (temperature * log_density - q(action))).sum().item()
+        log_density: Tensor = TransformedDistribution(Normal(mean, std), [transform]).log_prob(action)  # type: ignore[no-untyped-call]
+        return float((weight * (temperature * log_density - q(action))).sum())
 
-    found = minimize(loss, [0.1, -0.5], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-12})
+    found = minimize(loss, [0.1, -0.5], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7})
     return float(found.x[0]), float(found.x[1])
 
 
-@pytest.mark.parametrize("temperature", [0.1, 0.3, 1.0])
-def test_the_nearest_is_the_best_squashed_gaussian_of_a_continuous_problem(temperature: float) -> None:
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_the_nearest_candidate_is_the_best_squashed_gaussian(temperature: float) -> None:
     def q(action: Tensor) -> Tensor:
         return -((action - 0.35) ** 2) + 0.3 * torch.sin(2 * action)
 
     mean, log_std = quadrature(q, temperature)
-    cells = 400
+    cells = 100
     family = SquashedGaussians(cells, mean + torch.arange(-20, 21) * 0.01, log_std + torch.arange(-20, 21) * 0.01)
     nearest = family.nearest(torch.softmax(q(midpoints(cells)) / temperature, -1))
     assert abs(family.mean[nearest] - mean) < 0.021 and abs(family.log_std[nearest] - log_std) < 0.021
-    usual = SquashedGaussians(cells)  # whose candidates lie 0.025 and 0.0625 apart
+    usual = SquashedGaussians(cells)  # its candidates lie 0.025 and 0.0625 apart
     nearest = usual.nearest(torch.softmax(q(midpoints(cells)) / temperature, -1))
     assert abs(usual.mean[nearest] - mean) < 0.051 and abs(usual.log_std[nearest] - log_std) < 0.13
 
 
-def test_the_most_entropy_of_the_family_is_just_below_that_of_the_uniform_density() -> None:
+def test_the_largest_entropy_of_the_family_is_just_below_that_of_the_uniform_density() -> None:
     cells = 2_000
     family = SquashedGaussians(cells, double([-0.1, 0.0, 0.1]), torch.linspace(-0.3, 0.0, 61, dtype=torch.float64))
     nearest = family.nearest(torch.full((cells,), 1 / cells, dtype=torch.float64))
@@ -285,7 +279,7 @@ def test_the_most_entropy_of_the_family_is_just_below_that_of_the_uniform_densit
     assert most == pytest.approx((entropy(family.probability) + math.log(2 / cells)).max().item())
 
 
-def test_soft_policy_iteration_within_the_family_climbs_to_what_the_unrestricted_optimum_bounds() -> None:
+def test_soft_policy_iteration_within_the_family_improves_and_stays_below_the_optimum() -> None:
     states, cells, temperature = 21, 40, 0.3
     mdp = walk().on_grid(states, cells)
     family = SquashedGaussians(cells)
@@ -299,47 +293,33 @@ def test_soft_policy_iteration_within_the_family_climbs_to_what_the_unrestricted
     assert (best - values[-1]).max() < 0.2
 
 
-# The play
+# The vector environments; tests/test_vector_env.py tests what they share with those of a FiniteMDP
 
 
 def walk() -> LineProblem:
     return LineProblem(lambda x, a: -(x**2) - 0.1 * a**2, lambda x, a: x + 0.5 * a, discount=0.8)
 
 
-def acts(*values: float) -> Any:
+def acts(*values: float) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32).reshape(-1, 1)
 
 
 def test_it_plays_the_problem() -> None:
     envs = LineVectorEnv(walk(), RUNS)
-    seen, info = envs.reset(seed=0)
-    assert seen.shape == (RUNS, 1) and seen.dtype == np.float32 and info == {}
+    assert envs.single_observation_space == envs.single_action_space == Box(-1, 1, (1,), dtype=np.float32)
+    assert envs.time_limit == 20
+    envs.reset(seed=0)
     envs.state = double([-1.0, -0.5, 0.0, 0.5, 0.9])
-    seen, reward, terminated, truncated, info = envs.step(acts(-1, 1, 0.5, 0.25, 1))
-    np.testing.assert_allclose(seen, [[-1], [0], [0.25], [0.625], [1]], rtol=1e-7)
+    seen, reward, terminated, truncated, _ = envs.step(acts(-1, 1, 0.5, 0.25, 1))
+    assert seen.tolist() == [[-1], [0], [0.25], [0.625], [1]]
     np.testing.assert_allclose(
         reward, [-1.1, -0.35, -0.025, -0.25625, -0.91], rtol=1e-12
-    )  # of the state one comes from
-    assert seen.dtype == np.float32 and reward.shape == (RUNS,) and info == {}
-    assert terminated.dtype == truncated.dtype == np.bool_ and not (terminated | truncated).any()
+    )  # of the state before the move
+    assert not (terminated | truncated).any()
     assert envs.state.dtype == torch.float64 and envs.state.tolist() == [-1, 0, 0.25, 0.625, 1]
 
 
-def test_types_and_spaces_are_those_of_gymnasium() -> None:
-    envs = LineVectorEnv(walk(), RUNS)
-    for one, all_of_them in (
-        (envs.single_observation_space, envs.observation_space),
-        (envs.single_action_space, envs.action_space),
-    ):
-        assert one == Box(-1, 1, (1,), dtype=np.float32) and all_of_them == Box(-1, 1, (RUNS, 1), dtype=np.float32)
-    assert envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED
-    seen, _ = envs.reset(seed=0)
-    assert seen in envs.observation_space
-    assert envs.step(np.ones((RUNS, 1), dtype=np.float32))[0] in envs.observation_space
-    assert envs.num_envs == RUNS
-
-
-def test_episodes_begin_anywhere_evenly_and_apart() -> None:
+def test_episodes_begin_evenly_and_independently() -> None:
     envs = LineVectorEnv(walk(), 4_000)
     first = envs.reset(seed=0)[0]
     later = envs.reset(options={"reset_mask": np.ones(4_000, dtype=np.bool_)})[0]
@@ -348,33 +328,8 @@ def test_episodes_begin_anywhere_evenly_and_apart() -> None:
     assert abs(np.corrcoef(first[:, 0], later[:, 0])[0, 1]) < 6 / math.sqrt(4_000)
 
 
-def test_a_mask_resets_these_runs_and_leaves_the_others() -> None:
-    envs = LineVectorEnv(walk(), RUNS, time_limit=3)
-    envs.reset(seed=0)
-    envs.step(acts(*[0.5] * RUNS))
-    before, mask = envs.state.clone(), np.array([True, False, False, True, False])
-    seen, _ = envs.reset(options={"reset_mask": mask})
-    changed = (envs.state != before).numpy()
-    assert np.array_equal(changed, mask)
-    np.testing.assert_array_equal(seen[:, 0], envs.state.float().numpy())
-    for cut in ([False] * 5, ~mask, mask):  # who began anew has its whole time before it
-        assert np.array_equal(envs.step(acts(*[0.1] * RUNS))[3], cut)
-        envs.reset(options={"reset_mask": np.array(cut)})
-
-
-@pytest.mark.parametrize("limit", [1, 4])
-def test_a_time_limit_truncates_and_never_terminates(limit: int) -> None:
-    envs = LineVectorEnv(walk(), RUNS, time_limit=limit)
-    for seed in (0, None):
-        envs.reset(seed=seed)
-        for number in range(1, limit + 1):
-            _, _, terminated, truncated, _ = envs.step(acts(*[0.1] * RUNS))
-            assert not terminated.any() and (truncated == (number == limit)).all()
-    assert LineVectorEnv(walk(), RUNS).time_limit == 20
-
-
 @pytest.mark.parametrize("limit", [1, 20])
-def test_without_moves_every_step_terminates_where_it_is_and_nothing_is_cut_off(limit: int) -> None:
+def test_without_moves_every_step_terminates_and_stays_in_its_state(limit: int) -> None:
     envs = LineVectorEnv(LineProblem(lambda x, a: 2 * x + a), RUNS, time_limit=limit)
     first, _ = envs.reset(seed=0)
     seen, reward, terminated, truncated, _ = envs.step(acts(-1, -0.5, 0, 0.5, 1))
@@ -382,56 +337,24 @@ def test_without_moves_every_step_terminates_where_it_is_and_nothing_is_cut_off(
     np.testing.assert_allclose(reward, 2 * first[:, 0] + [-1, -0.5, 0, 0.5, 1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("seed", [7, [7, 8, 9, 10, 11], [7, None, None, None, None]])
-def test_a_seed_repeats_and_another_does_not(seed: Any) -> None:
-    def played(seed: Any) -> list[Any]:
-        envs = LineVectorEnv(walk(), RUNS, time_limit=2)
-        seen = [envs.reset(seed=seed)[0]]
-        for _ in range(4):
-            seen.append(envs.step(acts(*[0.3] * RUNS))[0])
-            seen.append(envs.reset(options={"reset_mask": np.ones(RUNS, dtype=np.bool_)})[0])
-        return seen
-
-    assert all(map(np.array_equal, played(seed), played(7)))
-    assert not np.array_equal(played(seed)[0], played(8)[0])
-    assert not np.array_equal(played(None)[0], played(None)[0])
-    envs = LineVectorEnv(walk(), RUNS)
-    assert not np.array_equal(envs.reset(seed=7)[0], envs.reset(seed=None)[0])
-
-
-def test_what_was_observed_and_rewarded_does_not_change_with_the_next_step() -> None:
+def test_rewards_share_no_memory_with_later_states() -> None:
     def stay(x: Tensor, _: Tensor) -> Tensor:
         return x  # the very tensor that the environment keeps
 
-    for problem in (walk(), LineProblem(stay), LineProblem(stay, stay)):
+    for problem in (LineProblem(stay), LineProblem(stay, stay)):
         envs = LineVectorEnv(problem, RUNS)
-        seen, _ = envs.reset(seed=0)
-        after, reward, *_ = envs.step(acts(*[0.5] * RUNS))
-        kept = seen.copy(), after.copy(), reward.copy()
+        envs.reset(seed=0)
+        seen, reward, *_ = envs.step(acts(*[0.5] * RUNS))
+        kept = seen.copy(), reward.copy()
         envs.step(acts(*[-0.5] * RUNS))
         envs.reset()
-        assert all(map(np.array_equal, kept, (seen, after, reward)))
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"num_envs": 0}, ValueError, "num_envs must be at least 1"),
-        ({"num_envs": 2.0}, TypeError, "num_envs must be a whole number"),
-        ({"time_limit": 0}, ValueError, "time_limit must be at least 1"),
-        ({"time_limit": None}, TypeError, "time_limit must be a whole number"),
-    ],
-)
-def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        LineVectorEnv(walk(), **{"num_envs": RUNS} | options)
+        assert np.array_equal(seen, kept[0]) and np.array_equal(reward, kept[1])
 
 
 @pytest.mark.parametrize(
     "actions",
     [
         np.zeros(RUNS, dtype=np.float32),
-        np.zeros((RUNS - 1, 1), dtype=np.float32),
         np.zeros((1, 1), dtype=np.float32),
         np.zeros((RUNS, 2), dtype=np.float32),
         acts(0, 0, 1.001, 0, 0),
@@ -439,44 +362,44 @@ def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception]
         acts(0, 0, 0, 0, math.nan),
     ],
 )
-def test_actions_that_the_line_does_not_have_are_refused_and_nobody_moves(actions: Any) -> None:
+def test_actions_outside_the_action_space_are_refused_and_change_nothing(actions: NDArray[np.float32]) -> None:
     envs = LineVectorEnv(walk(), RUNS)
     envs.reset(seed=0)
     before = envs.state.clone()
-    with pytest.raises(ValueError, match=r"actions must be 5 × 1 numbers in \[-1, 1\], but are"):
+    with pytest.raises(ValueError, match=r"actions must have the shape \(5, 1\) and lie in \[-1, 1\], but are"):
         envs.step(actions)
     assert torch.equal(envs.state, before)
 
 
-@pytest.mark.parametrize("move", [True, False])
-def test_training_on_the_line_stores_what_the_problem_says_and_no_run_feels_another(move: bool) -> None:
-    problem = walk() if move else LineProblem(lambda x, a: x - a**2)
-
-    def stored(disturb: bool = False) -> Any:
-        envs = LineVectorEnv(problem, 3, time_limit=4)
-        made = DDPG(envs)
-        if disturb:
-            with torch.no_grad():
-                made.actor.parameters[-1][0] += 0.5
-        replay = ReplayBuffer(envs, 40)
-        steps = list(train(envs, made, replay, steps=30, learning_starts=5, batch_size=6, seed=3, progress=False))
-        ends = np.array([step.ended for step in steps])
-        assert (ends.all(1) == [not move or number % 4 == 0 for number in range(1, 31)]).all()
-        return replay.stored()
-
-    one, again, disturbed = stored(), stored(), stored(disturb=True)
-    x, a = one.observation.squeeze(-1), one.action.squeeze(-1)
-    torch.testing.assert_close(one.reward, problem.reward(x, a))
-    torch.testing.assert_close(one.next_observation.squeeze(-1), problem.next_state(x, a))
-    assert (one.terminated == (not move)).all()  # cut off is no end
-    assert all(map(torch.equal, one, again))
-    for calm, other in zip(one, disturbed, strict=True):
-        assert torch.equal(calm[1:], other[1:])
-    assert not torch.equal(one.action[0], disturbed.action[0])
+def played(seed: Any, first_action: float = 0.3, time_limit: int = 4) -> list[NDArray[Any]]:
+    """Observations, and what 30 steps return; run 0 takes `first_action`, the other runs 0.3."""
+    envs = LineVectorEnv(walk(), RUNS, time_limit=time_limit)
+    kept: list[NDArray[Any]] = [envs.reset(seed=seed)[0]]
+    for number in range(1, 31):
+        seen, reward, terminated, truncated, _ = envs.step(acts(first_action, *[0.3] * (RUNS - 1)))
+        assert (truncated == (number % time_limit == 0)).all() and not terminated.any()
+        kept += [seen, reward]
+        if truncated.any():
+            kept.append(envs.reset(options={"reset_mask": truncated})[0])
+    return kept
 
 
-def test_the_grid_and_the_play_are_one_problem() -> None:
-    # Where each next state is on the grid, the steps of both agree.
+def test_no_run_depends_on_the_actions_of_another_run() -> None:
+    for calm, disturbed in zip(played(3), played(3, first_action=-0.8), strict=True):
+        assert np.array_equal(calm[1:], disturbed[1:])
+    assert not np.array_equal(played(3)[1][0], played(3, first_action=-0.8)[1][0])
+
+
+@pytest.mark.parametrize("seed", [7, [7, 8, 9, 10, 11], [7, None, None, None, None]])
+def test_a_seed_repeats_the_draws(seed: Any) -> None:
+    for one, other in zip(played(seed), played(7), strict=True):
+        assert np.array_equal(one, other)
+    assert not np.array_equal(played(seed)[0], played(8)[0])
+    assert not np.array_equal(played(None)[0], played(None)[0])
+
+
+def test_the_grid_and_the_environments_are_the_same_problem() -> None:
+    # If each next state is a grid point, the steps of both agree.
     problem = LineProblem(lambda x, a: x * a + a**2, lambda x, a: x + 2 * a)
     states, actions = 9, 8  # states ¼ apart, and actions −7/8, …, 7/8, so that 2a is a multiple of ¼
     mdp = problem.on_grid(states, actions)

@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sac_tutorial.exact.policy_chain import (
-    check_end,
-    check_policy,
-    check_table,
-    discounted_sum,
-    policy_chain,
-    reachable,
-)
+from sac_tutorial.exact.borders import check_policy
+from sac_tutorial.exact.policy_chain import check_end, discounted_sum, policy_chain, reachable
 from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
 from tests.oracles import FAST, mdps, plain_chain, random_mdp, random_policy, three_states
 
@@ -40,7 +34,9 @@ def test_the_chain_of_a_policy_by_hand() -> None:
 @FAST
 @given(mdp=mdps(), seed=SEED)
 def test_the_chain_is_the_average_outcome_by_outcome_for_every_policy(mdp: FiniteMDP, seed: int) -> None:
-    policies = torch.stack([random_policy(seed + number, mdp) for number in range(6)]).unflatten(0, (2, 3))
+    policies = torch.stack([random_policy(seed + number, mdp) for number in range(6)]).view(
+        2, 3, mdp.states, mdp.actions
+    )
     chains = policy_chain(mdp, policies)
     assert chains.shape == (2, 3, mdp.states, mdp.states)
     for first in range(2):
@@ -160,18 +156,6 @@ def test_what_adds_up_along_the_chain_by_hand() -> None:
     assert discounted_sum(mdp, torch.stack([one_way, one_way.mT]), table([0, 8], [8, 0])).tolist() == [[4, 8], [8, 4]]
 
 
-def test_an_end_too_far_away_to_count_the_steps_is_said_to_be() -> None:
-    mdp = FiniteMDP.from_outcomes(
-        [[[(1.0, 0, 1.0, True)], [(1.0, 0, 1.0, False)]]], start_probability=table(1), discount=1.0
-    )
-    policy = table([1e-20, 1])
-    ask = (
-        r"^The end is certain, but takes more steps than floating-point numbers can count\. Take a discount below 1\.$"
-    )
-    with pytest.raises(ValueError, match=ask):
-        discounted_sum(mdp, policy_chain(mdp, policy), table(1))
-
-
 def test_one_sum_too_long_to_count_among_several_is_refused_and_a_discount_makes_it_short() -> None:
     # Between two places to and fro, and out with a small chance: 1/chance steps. Their rows may be rounded either way.
     undiscounted, discounted = random_mdp(0, 2, 1, 1, 1.0), random_mdp(0, 2, 1, 1, 0.75)
@@ -202,27 +186,17 @@ def test_one_sum_too_long_to_count_among_several_is_refused_and_a_discount_makes
     [
         (EVEN.float(), TypeError, "^policy must be a tensor of torch.float64, but is one of torch.float32"),
         ([[0.5, 0.5]] * 4, TypeError, "^policy must be a tensor of torch.float64, but is a list"),
-        (EVEN[:3], ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(3, 2\)"),
         (EVEN.mT, ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(2, 4\)"),
         (EVEN.flatten(), ValueError, r"^policy must have the shape \(\.\.\., 4, 2\), but has \(8,\)"),
-        (
-            table([1, 0], [0.5, 0.4], [1, 0], [1, 0]),
-            ValueError,
-            r"sum to 1 in every state, but in state 'kitchen' .*\[0.5, 0.4\]",
-        ),
-        (
-            table([1, 0], [1, 0], [1.5, -0.5], [1, 0]),
-            ValueError,
-            r"^policy must be non-negative.*'hall' it is \[1.5, -0.5\]",
-        ),
+        (table([1, 0], [0.5, 0.4], [1, 0], [1, 0]), ValueError, r"sum to 1 .* in state 'kitchen' .*\[0.5, 0.4\]"),
+        (table([1, 0], [1, 0], [1.5, -0.5], [1, 0]), ValueError, r"non-negative.*'hall' it is \[1.5, -0.5\]"),
         (table([1, 0], [1, 0], [1, 0], [math.nan, 1]), ValueError, "in state 'cellar' it is .*nan"),
         (torch.stack([EVEN, EVEN * 1.1]), ValueError, r"in state 'parlour' it is \[0.55"),
     ],
 )
 def test_what_is_no_policy_is_refused(wrong: Any, error: type[Exception], words: str) -> None:
-    for ask in (check_policy, policy_chain):
-        with pytest.raises(error, match=words):
-            ask(ways(), wrong)
+    with pytest.raises(error, match=words):
+        policy_chain(ways(), wrong)
     with pytest.raises(error, match=words.replace("policy must", "what project returns must")):
         check_policy(ways(), wrong, "what project returns")
 
@@ -232,11 +206,3 @@ def test_a_policy_may_have_zeros_and_rounding() -> None:
         check_policy(ways(), policy)
     with pytest.raises(ValueError, match="sum to 1"):
         check_policy(ways(), EVEN + 1e-9)
-
-
-def test_a_table_is_called_by_its_name() -> None:
-    check_table("start", torch.zeros(7, 4, 2, dtype=torch.float64), ways())
-    with pytest.raises(TypeError, match=r"^start must be a tensor of torch.float64, but is a int"):
-        check_table("start", 3, ways())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^start must have the shape"):
-        check_table("start", torch.zeros(4, 3, dtype=torch.float64), ways())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from torch import Tensor
 from sac_tutorial.equations import bootstrapped_return
 from sac_tutorial.exact.policy_gradient import Played, exact_policy_gradient, play, score_gradient
 from sac_tutorial.worlds.mdp import FiniteMDP, Outcome
+from tests.helpers import generator
 from tests.oracles import FAST, mdps, plain_chain, plain_policy_q, plain_soft_policy_q, random_mdp, three_states
 
 SEED = st.integers(0, 2**32 - 1)
@@ -22,10 +24,6 @@ SEED = st.integers(0, 2**32 - 1)
 
 def table(*rows: object) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_logits(seed: int, mdp: FiniteMDP, *leading: int) -> Tensor:
@@ -55,7 +53,8 @@ def objective(mdp: FiniteMDP, logits: Tensor, temperature: float = 0.0) -> Tenso
             onward[s, a, mdp.next_state[s, a, k]] += mdp.probability[s, a, k]
     system = torch.eye(mdp.states, dtype=torch.float64) - mdp.discount * (policy.unsqueeze(-1) * onward).sum(1)
     gain = (policy * (reward - temperature * log_policy)).sum(-1)
-    return mdp.start_probability @ torch.linalg.solve(system, gain)
+    value: Tensor = torch.linalg.solve(system, gain)
+    return mdp.start_probability @ value
 
 
 def slope(mdp: FiniteMDP, logits: Tensor, temperature: float = 0.0) -> Tensor:
@@ -162,12 +161,6 @@ def test_without_a_discount_the_gradient_is_that_of_the_plain_sum_if_the_end_is_
     torch.testing.assert_close(exact_policy_gradient(walk(), logits, temperature), slope(walk(), logits, temperature))
 
 
-def test_without_a_discount_and_an_end_there_is_no_gradient() -> None:
-    mdp = one_state((1.0, 0, 1.0, False), discount=1.0)
-    with pytest.raises(ValueError, match="With a discount of 1 the end must be certain"):
-        exact_policy_gradient(mdp, table([0.0]))
-
-
 def test_logits_may_be_large() -> None:
     mdp = three_states()
     for size in (1e3, 1e6):
@@ -175,23 +168,6 @@ def test_logits_may_be_large() -> None:
         for temperature in (0.0, 0.5):
             found = exact_policy_gradient(mdp, logits, temperature)
             assert found.isfinite().all() and found[:2].abs().max() == 0 and found[2].abs().min() > 0.01
-
-
-@pytest.mark.parametrize("logits", [torch.zeros(3, 2), torch.zeros(3, 2, dtype=torch.int64), [[0.0, 0.0]] * 3])
-def test_logits_that_are_no_float64_are_refused(logits: Tensor) -> None:
-    with pytest.raises(TypeError, match=r"logits must be a tensor of torch.float64, but is"):
-        exact_policy_gradient(three_states(), logits)
-
-
-def test_logits_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must have the shape \(\.\.\., 3, 2\), but has \(2, 3\)"):
-        exact_policy_gradient(three_states(), torch.zeros(2, 3, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("temperature", [-0.1, math.nan])
-def test_a_negative_temperature_is_refused(temperature: float) -> None:
-    with pytest.raises(ValueError, match="temperature must be non-negative"):
-        exact_policy_gradient(three_states(), torch.zeros(3, 2, dtype=torch.float64), temperature)
 
 
 # Episodes
@@ -291,26 +267,39 @@ def test_a_seed_repeats_the_episodes_and_another_does_not() -> None:
     assert not torch.equal(first.state[:2], other.state[:2])
 
 
+FLAT = torch.zeros(3, 2, dtype=torch.float64)
+
+
+def started(**changed: object) -> object:
+    usual: dict[str, Any] = {"policy": uniform(three_states()), "runs": 3, "steps": 4} | changed
+    return play(three_states(), generator=generator(), **usual)
+
+
 @pytest.mark.parametrize(
-    ("changed", "error", "message"),
+    ("ask", "error", "message"),
     [
-        ({"runs": 0}, ValueError, "runs must be at least 1"),
-        ({"runs": 2.0}, TypeError, "runs must be a whole number"),
-        ({"steps": 0}, ValueError, "steps must be at least 1"),
-        ({"steps": None}, TypeError, "steps must be a whole number"),
-        ({"policy": torch.full((3, 2), 0.5)}, TypeError, "policy must be a tensor of torch.float64"),
-        ({"policy": torch.ones(3, 2, dtype=torch.float64)}, ValueError, "policy must be non-negative and sum to 1"),
+        (lambda: exact_policy_gradient(three_states(), FLAT.float()), TypeError, "logits must be .* torch.float64"),
+        (lambda: exact_policy_gradient(three_states(), FLAT.mT), ValueError, r"logits must .* but has \(2, 3\)"),
         (
-            {"policy": torch.full((4, 3, 2), 0.5, dtype=torch.float64)},
+            lambda: exact_policy_gradient(three_states(), FLAT.index_fill(1, torch.tensor([1]), -math.inf)),
             ValueError,
-            r"policy must have the shape \(3, 2\)",
+            "logits must be finite, but in state 'hut' that of action 'ride' is not",
         ),
+        (lambda: exact_policy_gradient(three_states(), FLAT, -0.1), ValueError, "temperature must be at least 0"),
+        (
+            lambda: exact_policy_gradient(one_state((1.0, 0, 1.0, False), discount=1.0), FLAT[:1, :1]),
+            ValueError,
+            "With a discount of 1 the end must be certain",
+        ),
+        (lambda: started(runs=0), ValueError, "runs must be at least 1"),
+        (lambda: started(steps=2.5), TypeError, "steps must be a whole number"),
+        (lambda: started(policy=FLAT + 1), ValueError, "policy must be non-negative and sum to 1"),
+        (lambda: started(policy=(FLAT + 0.5).expand(4, 3, 2)), ValueError, r"policy must have the shape \(3, 2\)"),
     ],
 )
-def test_what_cannot_be_played_is_refused(changed: dict[str, object], error: type[Exception], message: str) -> None:
-    usual = {"policy": uniform(three_states()), "runs": 3, "steps": 4} | changed
+def test_what_has_no_meaning_is_refused(ask: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        play(three_states(), generator=generator(), **usual)  # type: ignore[arg-type]
+        ask()
 
 
 # Scores
@@ -402,12 +391,12 @@ def as_played(episodes: list[list[Step]]) -> Played:
     length = max(map(len, episodes))
     padded = [[*episode, *[(0, 0, 0.0, 0, True)] * (length - len(episode))] for episode in episodes]
     kinds = (torch.int64, torch.int64, torch.float64, torch.int64, torch.bool)
-    columns = [
+    fields = [
         torch.tensor([[step[field] for step in episode] for episode in padded], dtype=kind).T
         for field, kind in enumerate(kinds)
     ]
     playing = torch.tensor([[t < len(episode) for t in range(length)] for episode in episodes]).T
-    return Played(*columns, playing)
+    return Played(*fields, playing)  # type: ignore[call-arg]
 
 
 def returns_to_go(played: Played, discount: float) -> Tensor:
@@ -499,7 +488,7 @@ def sampled(seed: int, weight: Weight) -> float:
 
 
 @pytest.mark.parametrize("weight", [reinforce, with_baseline, with_true_advantage])
-@pytest.mark.parametrize("seed", [10, 11, 12])
+@pytest.mark.parametrize("seed", [10, 11])
 def test_the_mean_of_reinforce_is_the_exact_gradient_within_its_own_confidence_region(
     seed: int, weight: Weight
 ) -> None:
@@ -526,19 +515,15 @@ def test_a_baseline_takes_variance_away() -> None:
 
 
 def test_weights_of_another_shape_or_kind_are_refused_and_padding_is_never_read() -> None:
-    mdp = FiniteMDP.from_outcomes(
-        [[[(1.0, 0, 1.0, True)], [(1.0, 0, 0.0, False)]]], start_probability=torch.ones(1).double(), discount=0.9
-    )
+    mdp = one_state((1.0, 0, 1.0, True), (1.0, 0, 0.0, False))
     policy = torch.tensor([[0.5, 0.5]], dtype=torch.float64)
-    played = play(mdp, policy, runs=3, steps=40, generator=torch.Generator().manual_seed(0))
+    played = play(mdp, policy, runs=3, steps=40, generator=generator())
     weight = torch.where(played.playing, 1.0, math.nan).double()
     assert score_gradient(played, policy, weight).isfinite().all()
     with pytest.raises(ValueError, match="weight must have the shape"):
         score_gradient(played, policy, weight[0])
     with pytest.raises(TypeError, match=r"weight must be a tensor of torch\.float64"):
         score_gradient(played, policy, weight.float())
-    with pytest.raises(ValueError, match="logits must be finite, but in state '0' that of action '1'"):
-        exact_policy_gradient(mdp, torch.tensor([[0.0, -math.inf]], dtype=torch.float64))
 
 
 def test_an_action_of_probability_0_is_never_drawn_even_where_rounding_leaves_room(

@@ -1,4 +1,4 @@
-"""The scripts in tools/, on small made-up notebooks; and the course's own notebooks, which they must have left in order."""
+"""The scripts in tools/ on small made-up notebooks, and the order of the course's own notebooks."""
 
 import copy
 import json
@@ -24,7 +24,8 @@ EXERCISE = "def twice(x):\n    ..."
 
 
 def code(source: str, identifier: str, *, tags: list[str] | None = None, **metadata: Any) -> NotebookNode:
-    return new_code_cell(source, id=identifier, metadata=metadata | ({"tags": tags} if tags else {}))
+    cell: NotebookNode = new_code_cell(source, id=identifier, metadata=metadata | ({"tags": tags} if tags else {}))
+    return cell
 
 
 def store(path: Path, *cells: NotebookNode) -> Path:
@@ -42,7 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def printed(text: str, name: str = "stdout") -> NotebookNode:
-    return new_output("stream", name=name, text=text)
+    output: NotebookNode = new_output("stream", name=name, text=text)
+    return output
 
 
 def messy() -> NotebookNode:
@@ -65,7 +67,7 @@ def messy() -> NotebookNode:
         "language_info": {"name": "python", "version": "3.11.7"},
         "widgets": {"application/vnd.jupyter.widget-state+json": {}},
     }
-    notebook = new_notebook(cells=cells, metadata=metadata)
+    notebook: NotebookNode = new_notebook(cells=cells, metadata=metadata)
     cells[1].id = "same"
     return notebook
 
@@ -87,7 +89,7 @@ def test_normal_form() -> None:
     assert fail.outputs[0].traceback == ["ValueError: no"]
 
 
-def test_a_widget_is_not_stored_since_it_lives_beside_its_kernel_only() -> None:
+def test_a_widget_is_not_stored_because_it_needs_its_kernel() -> None:
     cell = new_code_cell("slider", id="slider", execution_count=1)
     cell.outputs = [
         new_output("execute_result", {notebooks.WIDGET: {}, "text/plain": "FloatSlider()"}, execution_count=1),
@@ -97,7 +99,7 @@ def test_a_widget_is_not_stored_since_it_lives_beside_its_kernel_only() -> None:
     assert [output.data["text/plain"] for output in normal.outputs] == ["7"]
 
 
-def test_ids_are_kept_where_they_can_be_and_else_always_the_same() -> None:
+def test_ids_are_kept_if_they_can_be_and_otherwise_derived() -> None:
     one, other = notebooks.normalise(messy()), notebooks.normalise(messy())
     ids = [cell.id for cell in one.cells]
     assert ids == [cell.id for cell in other.cells]
@@ -122,7 +124,7 @@ def test_a_notebook_without_ids_reads_the_same_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["<<<<<<< ours", "[]", "{}", '{"nbformat": 3, "cells": []}'])
-def test_what_is_no_notebook_is_named(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_notebook_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.ipynb").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken\.ipynb is no notebook"):
         notebooks.read(tmp_path / "broken.ipynb")
@@ -184,7 +186,9 @@ def test_executing_twice_leaves_no_difference(folder: Path, monkeypatch: pytest.
     assert [cell.execution_count for cell in (where, train, show, fail)] == [1, 2, 3, 4]
 
 
-def test_a_failing_cell_leaves_every_notebook_as_it_was(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_cell_leaves_every_notebook_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "notebooks"
+    store(folder / "01_a.ipynb", code("print('done')", "x"))
     store(folder / "exercises" / "01_b.ipynb", code("fine = 1", "x"), code("", "y"), code("print(fin)", "z"))
     before = contents(folder)
     assert execute.main(["--folder", str(folder)]) == 1
@@ -195,16 +199,17 @@ def test_a_failing_cell_leaves_every_notebook_as_it_was(folder: Path, capsys: py
     assert "\x1b[3" not in said, "colours of a terminal"
 
 
-def test_a_kernel_that_dies_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = store(folder / "02_b.ipynb", code("import os\nos._exit(1)", "x"))
-    assert execute.main(["02", "--folder", str(folder)]) == 1
+def test_a_kernel_that_dies_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = store(tmp_path / "notebooks" / "02_b.ipynb", code("import os\nos._exit(1)", "x"))
+    assert execute.main(["02", "--folder", str(path.parent)]) == 1
     said = capsys.readouterr().err
     assert f"{path}, cell In [1]" in said
     assert "died" in said.lower()
 
 
-def test_a_selection_that_selects_nothing_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert execute.main(["7", "--folder", str(folder)]) == 1
+def test_a_selection_that_selects_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store(tmp_path / "01_a.ipynb")
+    assert execute.main(["7", "--folder", str(tmp_path)]) == 1
     assert "begins with '7'" in capsys.readouterr().err
 
 
@@ -242,7 +247,8 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_every_notebook_as_it_was(tmp_path: Path, number: signal.Signals) -> None:
     folder, kernel = tmp_path / "notebooks", tmp_path / "kernel"
-    store(folder / "01_a.ipynb", code("print('done')", "x"))
+    if number == signal.SIGINT:  # once is enough: each notebook takes a kernel
+        store(folder / "01_a.ipynb", code("print('done')", "x"))
     wait = "import os, time\nfrom pathlib import Path\n"
     wait += f"Path({str(kernel)!r}).write_text(str(os.getpid()))\ntime.sleep(120)"
     store(folder / "02_b.ipynb", code(wait, "x"))
@@ -365,7 +371,7 @@ def remove_cell(cells: list[NotebookNode]) -> None:
 
 @pytest.mark.parametrize("change", [change_source, change_tags, change_nbgrader, change_id, change_kind, remove_cell])
 @pytest.mark.parametrize("part", ["solutions", "exercises"])
-def test_check_sees_what_is_out_of_step(made: Path, part: str, change: Callable[[list[NotebookNode]], None]) -> None:
+def test_check_sees_a_difference(made: Path, part: str, change: Callable[[list[NotebookNode]], None]) -> None:
     path = made / part / "01_a.ipynb"
     notebook = notebooks.read(path)
     change(notebook.cells)
@@ -375,7 +381,7 @@ def test_check_sees_what_is_out_of_step(made: Path, part: str, change: Callable[
     assert contents(made) == before
 
 
-def test_check_sees_an_exercise_too_many_or_too_few(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_sees_an_exercise_too_many_and_one_too_few(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (made / "exercises" / "01_a.ipynb").rename(made / "exercises" / "02_b.ipynb")
     assert exercises.main(["--check", "--folder", str(made)]) == 1
     said = capsys.readouterr().out
@@ -419,7 +425,7 @@ def test_work_is_never_overwritten_and_new_lessons_arrive(course: tuple[Path, Pa
     assert (work / "01_a.ipynb").read_bytes() == (folder / "01_a.ipynb").read_bytes()
 
 
-def test_a_change_in_the_course_is_said_each_time_and_not_forced(course: tuple[Path, Path]) -> None:
+def test_a_change_in_the_course_is_reported_each_time_and_not_forced(course: tuple[Path, Path]) -> None:
     folder, work = course
     before = contents(work)
     store(folder / "00_start.ipynb", code("print(1)", "x"))

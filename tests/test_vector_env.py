@@ -122,8 +122,7 @@ def test_observations_and_rewards_do_not_change_with_the_next_step(make: Callabl
     kept = first.copy(), later.copy(), reward.copy()
     envs.step(moves(envs, 1))
     envs.reset()
-    for one, other in zip(kept, (first, later, reward), strict=True):
-        assert np.array_equal(one, other)
+    assert np.array_equal(first, kept[0]) and np.array_equal(later, kept[1]) and np.array_equal(reward, kept[2])
 
 
 @both

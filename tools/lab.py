@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for paragraph in update():
         print(paragraph)
     print(f"Your notebooks are in {WORK.name}/, the solutions in notebooks/solutions/.", flush=True)
+    # Kernels inherit this. Two threads of PyTorch wait for each other as soon as another program runs, and then crawl.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     options = sys.argv[1:] if arguments is None else arguments
     # The root is the repository, so that the solutions can be opened too; an option given by hand comes later and wins.
     jupyter_lab([f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{WORK.name}/{START}", *options])

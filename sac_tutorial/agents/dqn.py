@@ -154,21 +154,25 @@ class DQN(Stateful):
     # Learning
 
     def update(self, batch: Batch) -> Tensor:
-        """Take one gradient step in every run on its own batch; return the losses before the step, shape (R,)."""
+        """Take one gradient step in every run on its own batch; return the losses before the step, shape (R,).
+
+        Equations (3.8) for the target, (3.2) for the loss, (3.3) for the step, (3.10) or (3.11) for the target network.
+        """
         with torch.no_grad():
-            target = self.td_target(batch)
+            next_value = self.next_state_value(batch.next_observation)
+            target = td_target(batch.reward, batch.terminated, next_value, self.settings.discount)
         q = taken_value(self.network(self.online.parameters, batch.observation), batch.action)
         loss = self.loss(q, target)
         self.online.minimize(loss)
         self.update_target()
         return loss.detach()
 
-    def td_target(self, batch: Batch) -> Tensor:
-        """Return y, equation (3.8), shape (R, B)."""
-        tables = [self.network(self.target, batch.next_observation)]
+    def next_state_value(self, observation: Tensor) -> Tensor:
+        """Return V(s′) of next observations (R, B, *observation), shape (R, B)."""
+        tables = [self.network(self.target, observation)]
         if self._takes_both:
-            tables.insert(0, self.network(self.online.parameters, batch.next_observation))
-        return td_target(batch.reward, batch.terminated, self.next_value(*tables), self.settings.discount)
+            tables.insert(0, self.network(self.online.parameters, observation))
+        return self.next_value(*tables)
 
     def update_target(self) -> None:
         """Let θ̄ follow θ, by equation (3.11) or, once in a period, by (3.10)."""

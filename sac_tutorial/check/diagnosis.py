@@ -244,7 +244,7 @@ class Exercise:
         def outcome(case: Case, expected: Any) -> Outcome:
             try:
                 with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(0)  # the same draws every time, even from the global generator
+                    torch.default_generator.manual_seed(0)  # torch.manual_seed is 100 times slower
                     return comparable(self.observe(guarded, *case.arguments), expected)
             except FaultFound as found:
                 return found.fault

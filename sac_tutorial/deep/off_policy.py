@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sac_tutorial.deep.guards import Interrupts, check_envs, check_training
+from sac_tutorial.deep.memory import keep_freed_memory
 from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
 from sac_tutorial.deep.stepper import Stepper, show_return
 from sac_tutorial.validation import number, seed_number
@@ -91,6 +92,7 @@ def train(
     """
     counts = {"steps": steps, "learning_starts": learning_starts, "batch_size": batch_size, "start_step": start_step}
     check_training(envs, agent, buffer, **counts, seed=seed)
+    keep_freed_memory()
     stepper, interrupts = Stepper(envs, agent.device, seed), Interrupts()
     with tqdm(total=steps, initial=start_step, disable=not progress, unit="step") as bar:
         for step in range(start_step + 1, steps + 1):

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sac_tutorial.deep.guards import check_envs, check_seed
+from sac_tutorial.deep.memory import keep_freed_memory
 from sac_tutorial.deep.stepper import Stepper, show_return
 from sac_tutorial.validation import whole_number
 from sac_tutorial.worlds.spaces import observation_shape
@@ -99,6 +100,7 @@ def train_on_policy(
     Source: Mnih et al. (2016), algorithm S3.
     """
     _check(envs, agent, updates, seed)
+    keep_freed_memory()
     stepper = Stepper(envs, agent.device, seed)
     last_return = stepper.last_return
     with tqdm(total=updates, disable=not progress, unit="update") as bar:

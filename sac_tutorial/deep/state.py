@@ -3,7 +3,6 @@
 A state is a nested dictionary. Its leaves are tensors and whole numbers, so that it fits into a file that runs no code.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -54,8 +53,7 @@ class Stateful:
                 }
             else:
                 words[name] = value.type if isinstance(value, torch.device) else str(value)
-        # where an object lies in memory is not a property of it
-        return {name: re.sub(r" at 0x[0-9a-fA-F]+", "", word) for name, word in words.items()}
+        return words
 
 
 def state_of(part: Any) -> Any:

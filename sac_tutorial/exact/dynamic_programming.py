@@ -366,8 +366,8 @@ def _rounding(mdp: FiniteMDP, size: Tensor) -> Tensor:
 def _size(mdp: FiniteMDP, q: Tensor, alpha: Tensor) -> Tensor:
     """Return the largest value that occurs, entropy included, shape (..., 1)."""
     size = q.abs().amax((-2, -1)).unsqueeze(-1) + alpha * (1 + math.log(mdp.actions))
-    if not size.isfinite().all():
-        raise ValueError("The values are not finite: temperature or rewards are too large for floating-point numbers.")
+    if not (size / alpha).isfinite().all():
+        raise ValueError("The values, or their quotients by the temperature, are too large for floating-point numbers.")
     return size
 
 

@@ -35,7 +35,8 @@ def _remove_leftovers(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
         if process.isdecimal() and int(process) < 2**31 and not psutil.pid_exists(int(process)):
-            left.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it may belong to another user, and is in nobody's way
+                left.unlink()
 
 
 def _flush_folder(folder: Path) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import Wrapper
 from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.wrappers import TimeLimit
 
 from sac_tutorial.deep.state import State, check_like
 
@@ -13,8 +15,9 @@ from sac_tutorial.deep.state import State, check_like
 class EnvironmentState:
     """The generators of vector environments, and in words what the environments are.
 
-    Environments are known by their names, by how they were made, by their time limits, and by an attribute `description`, a
-    string, if they have one. What an environment or a wrapper remembers in other ways from one episode to the next is not kept.
+    Environments are known by their names, and, if Gymnasium made them from an id, by their options and time limits. If an
+    environment has an attribute `description`, a string, it counts too. Whatever else an environment or a wrapper remembers
+    from one episode to the next is not kept.
 
     Args:
         envs: Environments of `make_envs`, or other ones in this process that draw with NumPy's PCG64, as Gymnasium's do.
@@ -77,12 +80,14 @@ class EnvironmentState:
 
 
 def _words(env: Any) -> str:
-    """Return the names of the environment and its wrappers, how it was made, its time limit, and its own description."""
-    words = [str(env)]
+    """Return the names of the environment and its wrappers, how it was made, its time limits, and its own description."""
+    words, inner = [str(env)], env.unwrapped
     if env.spec is not None and env.spec.kwargs:
         words.append(f"made with {env.spec.kwargs}")
-    if env.spec is not None and env.spec.max_episode_steps is not None:
-        words.append(f"at most {env.spec.max_episode_steps} steps")
-    if isinstance(description := getattr(env.unwrapped, "description", None), str):
+    while isinstance(env, Wrapper):
+        if isinstance(env, TimeLimit) and env.spec is not None:
+            words.append(f"at most {env.spec.max_episode_steps} steps")
+        env = env.env
+    if isinstance(description := getattr(inner, "description", None), str):
         words.append(description)
     return ", ".join(words)

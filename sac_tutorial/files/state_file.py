@@ -17,6 +17,7 @@ by name alone.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,9 @@ def save(path: str | Path, *, must_match: Mapping[str, object] | None = None, **
     stateful = {name: _stateful(name, each) for name, each in objects.items() if not isinstance(each, Value)}
     content = {
         "states": {name: _pack(each.state_dict(), name, tensors) for name, each in stateful.items()},
-        "about": {name: each.describe() for name, each in stateful.items()},
+        "about": {name: _words(each.describe()) for name, each in stateful.items()},
         "values": {name: each for name, each in objects.items() if isinstance(each, Value)},
-        "must_match": _words(must_match),
+        "must_match": _words(must_match or {}),
     }
     description = {"format": FORMAT} | {name: json.dumps(part) for name, part in content.items()}
     write_atomically(Path(path), safetensors.torch.save(tensors, description))
@@ -88,7 +89,7 @@ def load(path: str | Path, *, must_match: Mapping[str, object] | None = None, **
     stateful = {name: _stateful(name, each) for name, each in objects.items()}
     if missing := [name for name in stateful if name not in content["states"]]:
         raise ValueError(f"{path} holds no {missing[0]!r}; it holds {', '.join(content['states']) or 'no objects'}.")
-    here = {name: each.describe() for name, each in stateful.items()}
+    here = {name: _words(each.describe()) for name, each in stateful.items()}
     there = {name: content["about"][name] for name in stateful}
     if must_match is not None:
         here["must_match"], there["must_match"] = _words(must_match), content["must_match"]
@@ -113,8 +114,9 @@ def _stateful(name: str, thing: Any) -> Any:
     return thing
 
 
-def _words(must_match: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: repr(value) for name, value in (must_match or {}).items()}
+def _words(properties: Mapping[str, object]) -> dict[str, str]:
+    """Return properties in words, without the places in memory, which are others in each process."""
+    return {name: re.sub(r" at 0x[0-9a-fA-F]+", "", str(value)) for name, value in properties.items()}
 
 
 def _pack(state: Any, name: str, tensors: dict[str, Tensor]) -> Any:

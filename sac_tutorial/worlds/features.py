@@ -32,7 +32,7 @@ def pictures(mdp: FiniteMDP, pixels: int = 4) -> Tensor:
         TypeError: If `pixels` is not a whole number.
         ValueError: If `pixels` is below 3, or if the MDP has no drawing.
     """
-    whole_number("pixels", pixels, "[3, inf)")
+    pixels = whole_number("pixels", pixels, "[3, inf)")
     width = max(map(len, mdp.drawing), default=0)
     cells = [[_COLOURS.get(character, _FLOOR) for character in line.ljust(width, "#")] for line in mdp.drawing]
     places = _places(mdp)

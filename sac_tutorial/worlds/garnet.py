@@ -29,8 +29,8 @@ def garnet(
     Source: after Archibald, McKinnon and Thomas (1995); here rewards come with the outcomes, and outcomes may terminate.
     """
     sizes = {"states": states, "actions": actions, "outcomes": outcomes}
-    shape = tuple(whole_number(name, size) for name, size in sizes.items())
-    number("ending", ending, "[0, 1]")
+    shape = states, *_ = tuple(whole_number(name, size) for name, size in sizes.items())
+    ending = number("ending", ending, "[0, 1]")
     weight = -torch.log1p(-torch.rand(shape, generator=generator, dtype=torch.float64))
     return FiniteMDP(
         probability=weight / weight.sum(-1, keepdim=True),

@@ -46,9 +46,9 @@ def gridworld(
     Source: the layout follows Gymnasium's FrozenLake-v1; the slip is that of Russell and Norvig (2021), section 17.1.
     """
     lines = _checked(drawing)
-    number("slip", slip, "[0, 1]")
-    for name, reward in {"goal": goal_reward, "hole": hole_reward, "step": step_reward}.items():
-        number(f"{name}_reward", reward)
+    slip = number("slip", slip, "[0, 1]")
+    step_reward = number("step_reward", step_reward)
+    bonus = {"G": number("goal_reward", goal_reward), "H": number("hole_reward", hole_reward)}
     cells = [(row, column) for row, line in enumerate(lines) for column, cell in enumerate(line) if cell != "#"]
     index = {cell: position for position, cell in enumerate(cells)}
     kind = [lines[row][column] for row, column in cells]
@@ -56,7 +56,7 @@ def gridworld(
     def step(state: int, move: tuple[int, int], probability: float) -> Outcome:
         row, column = cells[state]
         arrived = index.get((row + move[0], column + move[1]), state)
-        reward = step_reward + {"G": goal_reward, "H": hole_reward}.get(kind[arrived], 0.0)
+        reward = step_reward + bonus.get(kind[arrived], 0.0)
         return probability, arrived, reward, kind[arrived] in "GH"
 
     def outcomes(state: int, action: int) -> list[Outcome]:

@@ -53,7 +53,8 @@ class LineProblem:
             TypeError: If a size is not a whole number.
             ValueError: If a size is too small, or if a reward is not finite.
         """
-        x, a = grid(states)[:, None].expand(states, actions), midpoints(actions).expand(states, actions)
+        x, a = torch.meshgrid(grid(states), midpoints(actions), indexing="ij")
+        states, actions = x.shape
         place = (self.next_state(x, a) + 1) / 2 * (states - 1)
         below = place.floor().clamp(max=states - 2)
         return FiniteMDP(

@@ -47,7 +47,7 @@ class LineVectorEnv(TensorVectorEnv):
     @property
     def description(self) -> str:
         """The problem in words, by which a checkpoint recognises it; some values stand for its functions."""
-        x, a = grid(9)[:, None].expand(9, 8), midpoints(8).expand(9, 8)
+        x, a = torch.meshgrid(grid(9), midpoints(8), indexing="ij")
         values = digest(self.problem.reward(x, a), self.problem.next_state(x, a))
         ends = "after one action" if self.problem.move is None else f"after {self.time_limit} steps"
         return f"LineProblem {values} of discount {self.problem.discount:g} that ends {ends}"

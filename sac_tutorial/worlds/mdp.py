@@ -136,7 +136,7 @@ class FiniteMDP:
 
     @cached_property
     def continuation(self) -> Tensor:
-        """P̃ as a sparse matrix of S·A rows and S columns, one entry an outcome: what a sweep of backups multiplies by.
+        """P̃ as a sparse matrix of S·A rows and S columns, one entry for each outcome; a sweep of backups multiplies by it.
 
         Rows of outcomes have this layout already; 32-bit indices halve what a sweep has to read.
         """

@@ -43,7 +43,7 @@ def make_envs(environment: str | FiniteMDP | Callable[[], AnyEnv], runs: int, **
 
     Source: Gymnasium 1.4, `SyncVectorEnv` and `AutoresetMode.DISABLED`.
     """
-    whole_number("runs", runs)
+    runs = whole_number("runs", runs)
     if isinstance(environment, FiniteMDP):
         return FiniteMDPVectorEnv(environment, runs, **options)
     make = _maker(environment, options)
