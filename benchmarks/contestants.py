@@ -121,7 +121,8 @@ def compare(task: Task, title: str, ours: Sequence[Ours], theirs: Sequence[Their
     torch.set_num_threads(usual)
     yield title
     yield f"  {'':38}{'run-steps a second':>20}{'us a step':>12}" + "".join(f"{f'to {row.peer}':>22}" for row in theirs)
-    for row in (*theirs, *ours):
+    rows: list[Ours | Theirs] = [*theirs, *ours]
+    for row in rows:
         rate = rates[str(row)]
         ratios = "".join(f"{rate / rates[str(peer)]:21.2f}x" for peer in theirs)
         yield f"  {row!s:38}{rate:20,.0f}{1e6 * row.runs / rate:12,.0f}{ratios}"

@@ -4,10 +4,10 @@ Every learner regresses on the same target, `td_target`; learners differ in the 
 
 Shapes, for all functions:
 - Functions act on the last axes; any axes may stand in front of them, such as one for the runs. Actions are the last axis
-  of `q` and `policy`; a batch, B, is the last axis of what a loss takes. So one equation serves a state, a batch, and many
-  runs, and a loss returns one number for each run.
+  of `q` and of policies; values have the shape of `q` without this axis.
+- A batch, B, is the last axis of what a loss takes; the loss is the mean over it, so there is one number for each run.
 - A temperature, ε or discount is a number, or a tensor with the rank of the *value*: shape (R, 1) beside values of shape
-  (R, B). Functions that take `q` add the action axis.
+  (R, B). Functions that take `q` add the action axis. Another rank, a number out of range, and tables of integers raise.
 - `terminated` and `ended` are tensors of torch.bool.
 """
 
@@ -33,9 +33,6 @@ def td_target(reward: Tensor, terminated: Tensor, next_value: Tensor, discount: 
         next_value: V(s′), shape (...).
         discount: γ in [0, 1].
 
-    Returns:
-        The targets, shape (...).
-
     Raises:
         TypeError: If `terminated` is not of torch.bool.
 
@@ -59,9 +56,6 @@ def expected_value(value: Tensor, probability: Tensor) -> Tensor:
         value: shape (..., n).
         probability: shape (..., n), with sum 1 over the last axis.
 
-    Returns:
-        The averages, shape (...).
-
     Source: Sutton and Barto (2018), equations 4.4 and 6.9.
     """
     return (probability * value).sum(-1)
@@ -72,9 +66,6 @@ def greedy_value(q: Tensor) -> Tensor:
 
     Args:
         q: shape (..., actions).
-
-    Returns:
-        The maxima, shape (...).
 
     Source: Sutton and Barto (2018), equations 3.20 and 6.8; Watkins and Dayan (1992), equation 1.
     """
@@ -88,9 +79,6 @@ def taken_value(q: Tensor, action: Tensor) -> Tensor:
         q: shape (..., actions).
         action: shape (...), int64 in [0, actions).
 
-    Returns:
-        The values of these actions, shape (...).
-
     Source: Sutton and Barto (2018), equation 6.7.
     """
     return q.gather(-1, action.unsqueeze(-1)).squeeze(-1)
@@ -103,9 +91,6 @@ def double_value(q_select: Tensor, q_evaluate: Tensor) -> Tensor:
         q_select: shape (..., actions).
         q_evaluate: shape (..., actions).
 
-    Returns:
-        The values, shape (...).
-
     Source: van Hasselt (2010), algorithm 1; Sutton and Barto (2018), equation 6.10.
     """
     return taken_value(q_evaluate, q_select.argmax(-1))
@@ -116,9 +101,6 @@ def greedy_policy(q: Tensor) -> Tensor:
 
     Args:
         q: shape (..., actions).
-
-    Returns:
-        Probabilities, shape (..., actions).
 
     Source: Sutton and Barto (2018), equation 4.9.
     """
@@ -132,9 +114,6 @@ def epsilon_greedy_policy(q: Tensor, epsilon: float | Tensor) -> Tensor:
     Args:
         q: shape (..., actions).
         epsilon: ε in [0, 1].
-
-    Returns:
-        Probabilities, shape (..., actions).
 
     Source: Sutton and Barto (2018), section 2.2 and equation 5.2.
     """
@@ -150,9 +129,6 @@ def epsilon_greedy_value(q: Tensor, epsilon: float | Tensor) -> Tensor:
     Args:
         q: shape (..., actions).
         epsilon: ε in [0, 1].
-
-    Returns:
-        The values, shape (...).
 
     Source: Sutton and Barto (2018), equation 6.9 with the ε-greedy policy.
     """
@@ -185,9 +161,6 @@ def soft_policy_value(q: Tensor, policy: Tensor, temperature: float | Tensor) ->
         policy: π, shape (..., actions).
         temperature: α ≥ 0.
 
-    Returns:
-        The values, shape (...).
-
     Source: Haarnoja et al. (2018a), equation 3.
     """
     return expected_value(q, policy) + _temperature(temperature, q, policy) * entropy(policy)
@@ -202,9 +175,6 @@ def soft_value(q: Tensor, temperature: float | Tensor) -> Tensor:
         q: shape (..., actions).
         temperature: α > 0. The limit α → 0 is `greedy_value`.
 
-    Returns:
-        The values, shape (...).
-
     Source: Haarnoja et al. (2017), equation 5; Ziebart (2010), equation 9.2.
     """
     alpha = _temperature(temperature, q, limit="greedy_value")
@@ -217,9 +187,6 @@ def boltzmann_policy(q: Tensor, temperature: float | Tensor) -> Tensor:
     Args:
         q: shape (..., actions).
         temperature: α > 0. The limit α → 0 is `greedy_policy`.
-
-    Returns:
-        Probabilities, shape (..., actions).
 
     Source: Haarnoja et al. (2018a), equation 4; Sutton and Barto (2018), equation 13.2.
     """
@@ -237,9 +204,6 @@ def boltzmann_divergence(q: Tensor, policy: Tensor, temperature: float | Tensor)
         policy: π, shape (..., actions).
         temperature: α > 0.
 
-    Returns:
-        The divergences in nats, shape (...).
-
     Source: Haarnoja et al. (2018a), equation 4; Kullback and Leibler (1951).
     """
     alpha = _temperature(temperature, q, policy, limit="infinite unless the policy is greedy")
@@ -253,9 +217,6 @@ def floored_policy(policy: Tensor, floor: float | Tensor) -> Tensor:
         policy: B, shape (..., actions).
         floor: f ≥ 0, the least probability of each action: a number, or a tensor that broadcasts with `policy`. The floors
             of a state sum to at most 1.
-
-    Returns:
-        Probabilities, shape (..., actions).
 
     Source: Csiszár (1975), on information projections; here by the conditions of Karush, Kuhn and Tucker.
     """
@@ -282,9 +243,6 @@ def sampled_soft_value(q: Tensor, log_probability: Tensor, temperature: float | 
         log_probability: log π(a|s), or the log-density, shape (...).
         temperature: α ≥ 0.
 
-    Returns:
-        The values, shape (...).
-
     Source: Haarnoja et al. (2018b), equation 3.
     """
     return q - _temperature(temperature, q, log_probability, action_axis=False) * log_probability
@@ -301,9 +259,6 @@ def squared_loss(q: Tensor, target: Tensor, weight: float | Tensor = 1.0) -> Ten
         target: y, without gradient, shape (..., B).
         weight: w, shape (..., B), such as 0 for the padded steps of a rollout.
 
-    Returns:
-        The means, shape (...).
-
     Source: Mnih et al. (2013), equation 2.
     """
     return (weight * (target - q).square()).mean(-1)
@@ -318,9 +273,6 @@ def huber_loss(q: Tensor, target: Tensor) -> Tensor:
         q: Q(s, a) of the actions that were taken, shape (..., B).
         target: y, without gradient, shape (..., B).
 
-    Returns:
-        The means, shape (...).
-
     Source: Huber (1964); Mnih et al. (2015), Methods ("error clipping").
     """
     return huber(q, target, reduction="none").mean(-1)
@@ -332,9 +284,6 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     Args:
         q: Q_i(s, a) of the actions that were taken, shape (critics, ..., B).
         target: y, without gradient, shape (..., B).
-
-    Returns:
-        The losses, shape (...).
 
     Source: Haarnoja et al. (2018b), equation 5.
     """
@@ -348,9 +297,6 @@ def value_network_loss(value: Tensor, target: Tensor) -> Tensor:
         value: V(s), shape (..., B).
         target: y, the `sampled_soft_value`, without gradient, shape (..., B).
 
-    Returns:
-        The losses, shape (...).
-
     Source: Haarnoja et al. (2018a), equation 5.
     """
     return squared_loss(value, target) / 2
@@ -362,9 +308,6 @@ def remaining_error(residual: float, discount: float) -> float:
     Args:
         residual: ‖Q_k − Q_{k−1}‖∞, the largest change of the last sweep.
         discount: γ in [0, 1).
-
-    Returns:
-        The upper bound of the distance.
 
     Source: Puterman (1994), theorem 6.3.1 (the a-posteriori bound of Banach's theorem).
     """
@@ -389,9 +332,6 @@ def bootstrapped_return(
         next_value: V(s′) of the true next states, same shape.
         discount: γ in [0, 1].
 
-    Returns:
-        The returns, same shape.
-
     Source: Sutton and Barto (2018), equation 7.1; Mnih et al. (2016), algorithm S3.
     """
     returns: list[Tensor] = []
@@ -410,9 +350,6 @@ def policy_gradient_loss(log_probability: Tensor, advantage: Tensor) -> Tensor:
         log_probability: log π(a|s) of the actions that were taken, shape (..., B).
         advantage: A, shape (..., B), weighted by γ^t for the discounted objective. It gets no gradient.
 
-    Returns:
-        The losses, shape (...).
-
     Source: Williams (1992), theorem 1; Sutton and Barto (2018), equation 13.11.
     """
     return -(log_probability * advantage.detach()).mean(-1)
@@ -430,9 +367,6 @@ def actor_critic_loss(
         entropy_bonus: β ≥ 0.
         weight: w, shape (..., B), such as 0 for the padded steps of a rollout.
 
-    Returns:
-        The losses, shape (...).
-
     Source: Mnih et al. (2016), section 4.
     """
     return policy_gradient_loss(log_probability, weight * advantage) - entropy_bonus * (weight * entropy).mean(-1)
@@ -443,9 +377,6 @@ def deterministic_actor_loss(q: Tensor) -> Tensor:
 
     Args:
         q: Q(s, μ(s)), with its gradient through the action, shape (..., B).
-
-    Returns:
-        The losses, shape (...).
 
     Source: Silver et al. (2014), theorem 1; Lillicrap et al. (2016), equation 6.
     """
@@ -459,9 +390,6 @@ def clipped_noise(action: Tensor, noise: Tensor, clip: float) -> Tensor:
         action: μ̄(s′) in [−1, 1], shape (..., dimensions).
         noise: ξ, same shape.
         clip: c > 0, the largest noise.
-
-    Returns:
-        Same shape, in [−1, 1].
 
     Source: Fujimoto, van Hoof and Meger (2018), equation 15; the outer clip is in their code.
     """
@@ -479,9 +407,6 @@ def gaussian_log_density(action: Tensor, mean: Tensor, log_std: Tensor) -> Tenso
         mean: μ, shape (..., dimensions).
         log_std: log σ, broadcast with `mean`.
 
-    Returns:
-        The log-densities, shape (...).
-
     Source: Bishop (2006), equation 2.43 with a diagonal covariance.
     """
     noise = (action - mean) * (-log_std).exp()
@@ -493,9 +418,6 @@ def gaussian_entropy(log_std: Tensor) -> Tensor:
 
     Args:
         log_std: log σ, shape (..., dimensions).
-
-    Returns:
-        The entropies, shape (...).
 
     Source: Shannon (1948), section 20.
     """
@@ -538,9 +460,6 @@ def actor_loss(log_probability: Tensor, q: Tensor, temperature: float | Tensor) 
         q: Q(s, a), with its gradient through the action to the policy, shape (..., B).
         temperature: α ≥ 0.
 
-    Returns:
-        The losses, shape (...).
-
     Source: Haarnoja et al. (2018b), equation 7.
     """
     return -sampled_soft_value(q, log_probability, temperature).mean(-1)
@@ -553,9 +472,6 @@ def discrete_actor_loss(q: Tensor, policy: Tensor, temperature: float | Tensor) 
         q: Q(s, ·), without gradient, shape (..., B, actions).
         policy: π, with its gradient, shape (..., B, actions).
         temperature: α ≥ 0.
-
-    Returns:
-        The losses, shape (...).
 
     Source: Christodoulou (2019), equation 12.
     """
@@ -573,9 +489,6 @@ def temperature_loss(log_probability: Tensor, temperature: float | Tensor, targe
             `entropy`. It gets no gradient.
         temperature: α ≥ 0, with its gradient to α or to log α.
         target_entropy: H̄, a number or a tensor with the rank of `log_probability`.
-
-    Returns:
-        The losses, shape (...).
 
     Source: Haarnoja et al. (2018b), equations 17 and 18.
     """

@@ -1,7 +1,7 @@
-"""The course's figures: one style, learning curves with their spread, and gridworlds.
+"""The figures of the course: one style, learning curves with their spread, gridworlds, and animations.
 
-The only file that imports matplotlib. May import: `mdp`, `_borders`. Colours are those of Okabe and Ito, which colour-blind
-readers tell apart; every line also differs in its dashes, so that a figure survives a grey printer.
+This is the only file that imports matplotlib. The colours are those of Okabe and Ito, which colour-blind readers can tell
+apart. The lines also differ in their dashes, for readers of a grey print.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ ARROWS = {"left": (-1, 0), "down": (0, -1), "right": (1, 0), "up": (0, 1)}  # in
 
 
 def use_course_style() -> None:
-    """Set matplotlib's defaults for all figures of the course."""
+    """Set matplotlib's defaults to the style of the course."""
     mpl.rcParams.update(
         {
             "axes.prop_cycle": cycler(color=COLOURS) + cycler(linestyle=DASHES),
@@ -53,13 +53,13 @@ def learning_curve(axes: Axes, x: ArrayLike, runs: ArrayLike, *, label: str) -> 
     """Draw the median over runs as a line and the middle half of the runs as a band.
 
     Args:
-        axes: where to draw.
-        x: shape (points,), such as steps.
-        runs: shape (points, runs).
-        label: for the legend.
+        axes: Where to draw.
+        x: For instance steps, shape (points,).
+        runs: One curve a run, shape (points, runs).
+        label: Text of the legend.
 
     Raises:
-        ValueError: if the shapes don't fit together.
+        ValueError: If the shapes do not fit together.
     """
     x, values = np.asarray(x), np.asarray(runs, dtype=np.float64)
     if values.ndim != 2 or x.shape != values.shape[:1]:
@@ -77,18 +77,18 @@ def exact_answer(axes: Axes, value: float, label: str = "exact answer") -> None:
 def draw_grid(
     axes: Axes, mdp: FiniteMDP, value: Tensor | None = None, policy: Tensor | None = None, *, title: str = ""
 ) -> None:
-    """Draw a gridworld: a value in each cell, darker where it is higher, and the actions of a policy as arrows.
+    """Draw a gridworld: a value in each cell, darker where it is higher, and a policy as arrows.
 
     Args:
-        axes: where to draw.
-        mdp: an MDP with a `drawing`.
-        value: one number a state, shape (S,); shown for live states. None: the bare map.
-        policy: π, shape (S, A): each action is an arrow as long as its probability. None: no arrows.
-        title: of the axes.
+        axes: Where to draw.
+        mdp: An MDP with a `drawing`.
+        value: One number a state, shape (S,); drawn in live states. None: no values.
+        policy: π, shape (S, A); the arrow of an action is as long as its probability. None: no arrows.
+        title: Title of the axes.
 
     Raises:
-        ValueError: if the MDP has no drawing, `value` or `policy` has another shape, or a policy is given for actions that
-            have no direction.
+        ValueError: If the MDP has no drawing, if `value` or `policy` has another shape, or if the actions of a policy have no
+            direction.
     """
     if not mdp.drawing:
         raise ValueError("draw_grid needs an MDP with a drawing; this one has none.")
@@ -148,25 +148,26 @@ def _draw_arrows(axes: Axes, foot: tuple[float, float], labels: Sequence[str], p
 def moving_picture(
     figure: Figure, draw: Callable[[int], Iterable[Artist]], frames: Iterable[int], *, interval: float
 ) -> bytes:
-    """Return a figure in motion, as the bytes of a GIF; the figure itself is closed, and not shown.
+    """Return an animation as the bytes of a GIF; the figure is closed and not shown.
 
     Args:
-        figure: what is drawn on.
-        draw: changes the figure for one of the frames, and returns what it has changed.
-        frames: the numbers that `draw` is given, one after another, at least one; the first is drawn twice.
-        interval: seconds from one frame to the next, > 0. A GIF counts hundredths.
+        figure: The figure to draw on.
+        draw: Changes the figure for one frame and returns the changed artists.
+        frames: The numbers that `draw` is called with, one after another; matplotlib draws the first one twice.
+        interval: Seconds from one frame to the next, > 0. A GIF rounds them down to hundredths.
 
     Raises:
-        TypeError, ValueError: for an interval that is no positive number, or no frames.
+        TypeError: If the interval is not a number.
+        ValueError: If the interval is not positive, or if there are no frames.
     """
     numbers, fps = list(frames), 1 / number("interval", interval, POSITIVE)
     if not numbers:
-        raise ValueError("frames must be at least one number, but there is none.")
+        raise ValueError("frames must hold at least one number, but there are none.")
     try:
         animation = FuncAnimation(figure, draw, numbers, interval=1000 * interval)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "moving.gif"
-            animation.save(path, writer=PillowWriter(fps=fps), dpi=72)  # type: ignore[arg-type]  # 0.4 a second is fine, too
+            animation.save(path, writer=PillowWriter(fps=fps), dpi=72)  # type: ignore[arg-type]  # a float works, too
             return path.read_bytes()
     finally:
         plt.close(figure)

@@ -1,6 +1,6 @@
-"""Is everything here that the course needs? Says in plain words what is not.
+"""Check that everything the course needs is installed; lesson 00 runs this check first.
 
-May import: the standard library and `packaging`, nothing else, so that it runs where the rest does not.
+It imports only the standard library and `packaging`, so that it runs even where the rest of the package does not.
 """
 
 import sys
@@ -10,15 +10,13 @@ from packaging.requirements import Requirement
 
 
 def missing(extras: tuple[str, ...] = ("notebooks",)) -> list[str]:
-    """Return one sentence for each thing that is missing or of the wrong version; an empty list means ready.
-
-    What is needed is read from the package's own metadata: its requirements and those of the named extras.
+    """Return one sentence for each requirement that is missing or has the wrong version; an empty list means ready.
 
     Args:
-        extras: extras of pyproject.toml that have to be there too.
+        extras: Extras of pyproject.toml whose requirements are checked too.
 
     Raises:
-        importlib.metadata.PackageNotFoundError: if sac_tutorial itself is not installed, only lying in the path.
+        importlib.metadata.PackageNotFoundError: If sac_tutorial itself is not installed.
     """
     sentences = []
     if sys.version_info < (3, 11):

@@ -1,27 +1,27 @@
-"""What many runs say together: a robust middle and how sure of it one may be.
+"""Summaries of many runs: the interquartile mean and its confidence interval.
 
-NumPy stands at this border: tensors and arrays come in, arrays go out. May import: `_borders`; SciPy does the work.
+Tensors and arrays come in, NumPy arrays go out. The lessons use them wherever learners are compared over runs.
 """
 
 import numpy as np
 import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
-from sac_tutorial.validation import number, whole_number
+from sac_tutorial.validation import number, seed_number, whole_number
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> NDArray[np.float64]:
-    """Return the mean of the middle half: the lowest and the highest quarter (rounded down) of the runs are left out.
+    """Return the mean of the middle half of the runs: the lowest and highest quarter (rounded down) are left out.
 
     Args:
-        values: shape (..., runs).
-        axis: the run axis; last by default, as in the learning curves of `plotting`.
+        values: Shape (..., runs).
+        axis: The run axis.
 
     Returns:
-        The means, without that axis.
+        The means, without the run axis.
 
     Raises:
-        ValueError: if there is no run.
+        ValueError: If there are no runs.
 
     Source: Agarwal et al. (2021), section 4.3; `scipy.stats.trim_mean`.
     """
@@ -34,22 +34,22 @@ def bootstrap_interval(
     """Return a percentile-bootstrap confidence interval of the interquartile mean over runs.
 
     Args:
-        values: shape (..., runs), at least 2 runs.
-        axis: the run axis; last by default, as in the learning curves of `plotting`.
-        confidence: in [0, 1).
-        resamples: how often the runs are drawn with replacement.
-        seed: of these draws, so that a figure repeats.
+        values: Shape (..., runs), at least 2 runs.
+        axis: The run axis.
+        confidence: In [0, 1).
+        resamples: How often the runs are drawn with replacement.
+        seed: Seed of these draws.
 
     Returns:
         The lower and the upper ends, each without the run axis.
 
     Raises:
-        TypeError: for `resamples` that is no whole number.
-        ValueError: for fewer than 2 runs, or a confidence or a number of resamples out of range.
+        TypeError: If `resamples` or `seed` is not a whole number.
+        ValueError: If there are fewer than 2 runs, or a number is out of range.
 
     Source: Agarwal et al. (2021), section 4.1; `scipy.stats.bootstrap`.
     """
-    number("confidence", confidence, "[0, 1)")
+    confidence = number("confidence", confidence, "[0, 1)")
     data = _runs(values, axis)
     if data.shape[axis] < 2:
         raise ValueError(f"An interval over runs needs at least 2 runs, but there is {data.shape[axis]}.")
@@ -59,10 +59,10 @@ def bootstrap_interval(
         axis=axis,
         vectorized=True,
         n_resamples=whole_number("resamples", resamples),
-        batch=200,  # bounds the memory: 200 resamples at a time
+        batch=200,  # limits the memory
         confidence_level=confidence,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(seed_number(seed)),
     ).confidence_interval
     return np.asarray(interval.low), np.asarray(interval.high)
 

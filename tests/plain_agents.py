@@ -12,11 +12,12 @@ from torch.distributions import Normal, TanhTransform, TransformedDistribution
 
 from sac_tutorial.deep.policies import SquashedGaussian
 from sac_tutorial.deep.replay_buffer import Batch
+from sac_tutorial.deep.rollouts import Rollout
 from sac_tutorial.deep.state import Stateful
 from sac_tutorial.deep.target_network import Parameters
 from sac_tutorial.deep.temperature import LearnedTemperature, Temperature
 from sac_tutorial.deep.train_state import TrainState
-from tests.helpers import double, module, normal
+from tests.helpers import ACTIONS, DIMENSIONS, INPUTS, RUNS, double, generator, module, normal
 
 SomeAgent = TypeVar("SomeAgent", bound=Stateful)
 
@@ -123,3 +124,62 @@ class PlainTemperature:
         loss: Any = self._alpha() * (sum(entropies) / len(entropies) - self.target)
         loss.backward()
         self.adam.step()
+
+    def assert_same(self, mine: Temperature, run: int) -> None:
+        torch.testing.assert_close(mine.alpha[run, 0].item(), self.alpha, rtol=0, atol=1e-6)
+        if mine.learned[run]:
+            slope = self.adam.state[self.parameter]["exp_avg"]
+            torch.testing.assert_close(mine.train_state.first_moments[0][run, 0], slope, rtol=0, atol=1e-6)
+
+
+def temperatures(**how: Any) -> tuple[float | LearnedTemperature, ...]:
+    """One for each of three runs: two that learn α in this way, and between them one that does not."""
+    high, low = (LearnedTemperature(target, start=2.0, learning_rate=0.05, **how) for target in (0.5, 0.25))
+    return high, 0.5, low
+
+
+TEMPERATURES = {
+    "fixed": (0.5, 0.0, 2.0),
+    "log α": temperatures(),
+    "log α, episode length": temperatures(episode_length_term=True),
+    "α, episode length": temperatures(in_log=False, episode_length_term=True),
+}
+
+
+STEPS, ENVS = 5, 2
+"""The steps of a rollout, and the environments of each run."""
+
+
+def rollout(*, discrete: bool, seed: int = 0, whole: bool = False, kind: torch.dtype = torch.float64) -> Rollout:
+    """Random steps; a fifth terminates, a fifth is cut off. In whole episodes, what follows the first end is padding."""
+    draw, shape = generator(seed), (RUNS, STEPS, ENVS)
+
+    def noise(*more: int) -> Tensor:
+        return torch.randn((*shape, *more), generator=draw, dtype=torch.float64).to(kind)
+
+    terminated = torch.rand(shape, generator=draw) < 0.2
+    ended = terminated | (torch.rand(shape, generator=draw) < 0.2)
+    taken = torch.ones(shape, dtype=torch.bool)
+    if whole:
+        ended[:, -1] = True
+        taken = torch.cat([taken[:, :1], ~ended.cummax(1).values[:, :-1]], 1)
+    return Rollout(
+        observation=noise(INPUTS),
+        action=torch.randint(ACTIONS, shape, generator=draw) if discrete else noise(DIMENSIONS),
+        reward=noise(),
+        next_observation=noise(INPUTS),
+        terminated=terminated,
+        ended=ended,
+        age=torch.randint(9, shape, generator=draw),
+        taken=taken,
+    )
+
+
+def regress(critics: list[Learner], pairs: Iterable[Any], targets: list[float]) -> float:
+    """Let each critic take a step towards the targets; return the sum of their losses ½ E (Q − y)²."""
+    total = 0.0
+    for critic in critics:
+        loss = sum((critic(pair).squeeze() - y) ** 2 for pair, y in zip(pairs, targets, strict=True)) / len(targets) / 2
+        critic.minimize(loss)
+        total += loss.item()
+    return total

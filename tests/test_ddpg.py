@@ -47,7 +47,7 @@ class PlainDDPG:
         for d in range(DIMENSIONS):
             blur = max(-clip, min(clip, self.settings.target_noise * noise[d].item()))
             action[d] = max(-1.0, min(1.0, action[d].item() + blur))
-        lowest = min(float(critic(torch.cat([there, action]))) for critic in self.target_critics)
+        lowest: float = min(critic(torch.cat([there, action])).item() for critic in self.target_critics)
         return r.item() + self.settings.discount * lowest
 
     def update(self, batch: Batch, noise: Tensor) -> float:

@@ -1164,6 +1164,17 @@ def test_the_discrete_actors_loss_is_the_actors_loss_averaged_over_the_actions()
         assert (slope.abs().max() < 1e-14) == still
 
 
+def test_the_temperature_falls_where_the_policy_is_more_random_than_asked_for_by_hand() -> None:
+    log_probability = table([-1, -2, -6], [0, 1, 2]).requires_grad_()  # H = 3 and −1
+    alphas = table([0.5], [2]).requires_grad_()
+    loss = temperature_loss(log_probability, alphas, -2.0)
+    assert loss.tolist() == [0.5 * 5, 2 * 1]
+    (slope,) = torch.autograd.grad(loss.sum(), alphas)  # and none to the policy
+    assert slope.tolist() == [[5], [1]]
+    assert temperature_loss(log_probability, alphas, table([4], [-2])).tolist() == [-0.5, 2]
+    assert not temperature_loss(log_probability, 0.5, 0.0).requires_grad
+
+
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 4.0])
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 0.5), (-0.7, 0.2), (0.5, 1.0), (1.2, 0.7)])
 def test_the_mean_of_the_actors_gradient_is_that_of_the_divergence_times_the_temperature(

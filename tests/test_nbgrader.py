@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -19,8 +20,8 @@ from tools.notebooks import FOLDER, ROOT
 
 with warnings.catch_warnings():  # what nbgrader's own imports warn of is not our business
     warnings.simplefilter("ignore")
-    from nbgrader.api import Gradebook
-    from nbgrader.apps import NbGraderAPI
+    from nbgrader.api import Gradebook  # type: ignore[import-untyped]
+    from nbgrader.apps import NbGraderAPI  # type: ignore[import-untyped]
     from traitlets.config import Config
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -42,17 +43,17 @@ ANSWERS = {
 POINTS = {"right": 12.0, "partly right": 4 * 2 / 5 + 8, "mostly wrong": 4 * 1 / 5, "empty": 0.0}
 
 
-def read(path):
+def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)
 
 
-def graders(notebook):
+def graders(notebook: Any) -> Any:
     """Return the cells that have metadata of nbgrader, by grade_id."""
     return {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_every_answer_is_marked_and_graded(path):
+def test_every_answer_is_marked_and_graded(path: Path) -> None:
     notebook = read(path)
     cells = [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
     assert max(Counter(cell.metadata.nbgrader.grade_id for cell in cells).values()) == 1
@@ -69,7 +70,7 @@ def test_every_answer_is_marked_and_graded(path):
             assert not any(output.get("name") == "stderr" for output in cell.outputs)  # costs all points
 
 
-def test_every_exercise_of_the_course_is_graded_once():
+def test_every_exercise_of_the_course_is_graded_once() -> None:
     sources = "".join(
         cell.source for path in SOLUTIONS for cell in graders(read(path)).values() if cell.metadata.nbgrader.grade
     )
@@ -77,23 +78,25 @@ def test_every_exercise_of_the_course_is_graded_once():
     assert {name: sources.count(f"check.{name}(") for name in names} == dict.fromkeys(names, 1)
 
 
-def code(notebook):
+def code(notebook: Any) -> Any:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_no_cell_relies_on_the_result_of_the_check_that_ran_last(path):
+def test_no_cell_relies_on_the_result_of_the_check_that_ran_last(path: Path) -> None:
     """Learners skip, come back and run cells in any order."""
     for cell in code(read(path)):
         assert cell.metadata.get("nbgrader", {}).get("grade") or not re.search(r"\bresult\b", cell.source)
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_the_last_cell_lists_every_exercise_checked_or_not(path, monkeypatch, capsys):
+def test_the_last_cell_lists_every_exercise_checked_or_not(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sac_tutorial.check.records._latest", {})
     notebook = read(path)
     graded = [cell for cell in code(notebook) if cell.metadata.get("nbgrader", {}).get("grade")]
-    names = [re.search(r"check\.(\w+)\(", cell.source)[1] for cell in graded]
+    names = [re.findall(r"check\.(\w+)\(", cell.source)[0] for cell in graded]
     getattr(check, names[0])(None)
     exec(code(notebook)[-1].source, {"json": json, "check": check})
     lines = [
@@ -118,9 +121,11 @@ UNUSUAL = {  # right answers of other types and precisions than the solutions'
 }
 
 
-def test_an_unusual_right_answer_takes_a_learner_through_the_notebook(monkeypatch, capsys):
+def test_an_unusual_right_answer_takes_a_learner_through_the_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(FOLDER / "exercises")
-    notebook, names = read(FOLDER / "exercises" / "01_bellman_equations.ipynb"), {}
+    notebook, names = read(FOLDER / "exercises" / "01_bellman_equations.ipynb"), dict[str, Any]()
     for name, source in UNUSUAL.items():
         graders(notebook)[name].source = source
     for cell in code(notebook):
@@ -130,7 +135,7 @@ def test_an_unusual_right_answer_takes_a_learner_through_the_notebook(monkeypatc
     assert "waits" not in out
 
 
-def test_a_training_cell_waits_for_an_answer_with_a_syntax_error(capsys):
+def test_a_training_cell_waits_for_an_answer_with_a_syntax_error(capsys: pytest.CaptureFixture[str]) -> None:
     """The names that such a cell defines are missing, and the cell that asks the checks fails as well."""
     notebook = read(FOLDER / "exercises" / "02_q_learning.ipynb")
     setup, *others = code(notebook)
@@ -142,7 +147,7 @@ def test_a_training_cell_waits_for_an_answer_with_a_syntax_error(capsys):
     assert capsys.readouterr().out.count("This cell waits for your answers to exercises 2.1, 2.2 and 2.3.") == 2
 
 
-def shortened(notebook):
+def shortened(notebook: Any) -> Any:
     """Return the notebook with its first code cell, three exercises and nothing else."""
     notebook = copy.deepcopy(notebook)
     setup = next(cell for cell in notebook.cells if cell.cell_type == "code")
@@ -152,7 +157,7 @@ def shortened(notebook):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Make a course with an assignment of full length, and a short one that was handed in four times and graded."""
     root = tmp_path_factory.mktemp("course")
     for path in SOLUTIONS:
@@ -169,7 +174,7 @@ def course(tmp_path_factory):
     return root
 
 
-def release_hand_in_and_grade(root, solution):
+def release_hand_in_and_grade(root: Path, solution: Any) -> None:
     config = Config()
     config.CourseDirectory.root = str(root)
     config.CourseDirectory.db_url = f"sqlite:///{root / 'gradebook.db'}"
@@ -193,7 +198,7 @@ def release_hand_in_and_grade(root, solution):
 
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
-def test_the_release_holds_every_exercise_and_no_answer(course, path):
+def test_the_release_holds_every_exercise_and_no_answer(course: Path, path: Path) -> None:
     solution, released = read(path), read(course / "release" / "full" / path.name)
     assert list(graders(released)) == list(graders(solution))
     for name, cell in graders(released).items():
@@ -203,7 +208,7 @@ def test_the_release_holds_every_exercise_and_no_answer(course, path):
             assert not any(line.strip() in cell.source for line in body.splitlines() if line.strip())
 
 
-def test_points_follow_the_share_of_cases_that_are_right(course):
+def test_points_follow_the_share_of_cases_that_are_right(course: Path) -> None:
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
         points = {name: gradebook.find_submission("short", name.replace(" ", "_")).score for name in POINTS}
         possible = gradebook.find_assignment("short").max_score
@@ -211,8 +216,8 @@ def test_points_follow_the_share_of_cases_that_are_right(course):
     assert points == pytest.approx(POINTS)
 
 
-def test_what_a_grader_sees_says_why(course):
-    def text(student):
+def test_what_a_grader_sees_says_why(course: Path) -> None:
+    def text(student: str) -> Any:
         notebook = read(course / "autograded" / student / "short" / "short.ipynb")
         return "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
 

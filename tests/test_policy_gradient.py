@@ -526,11 +526,10 @@ def test_weights_of_another_shape_or_kind_are_refused_and_padding_is_never_read(
         score_gradient(played, policy, weight.float())
 
 
-def test_an_action_of_probability_0_is_never_drawn_even_where_rounding_leaves_room(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("draw", "row"), [(1 - 1e-12, [0.5, 0.5 - 9e-10, 0.0]), (0.0, [0.0, 1.0, 0.0])])
+def test_an_action_of_probability_0_is_never_drawn_even_at_the_ends_of_the_draws(
+    draw: float, row: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mdp = FiniteMDP.from_outcomes([[[(1.0, 0, 0.0, True)]] * 3], start_probability=torch.ones(1).double(), discount=0.9)
-    policy = torch.tensor([[0.5, 0.5 - 9e-10, 0.0]], dtype=torch.float64)
-    last = torch.full((4, 1), 1 - 1e-12, dtype=torch.float64)
-    monkeypatch.setattr(torch, "rand", lambda *_, **__: last)
-    assert play(mdp, policy, runs=4, steps=1, generator=torch.Generator()).action.tolist() == [[1, 1, 1, 1]]
+    mdp = one_state(*[(1.0, 0, 0.0, True)] * 3)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.full((4, 1), draw, dtype=torch.float64))
+    assert play(mdp, table(row), runs=4, steps=1, generator=torch.Generator()).action.tolist() == [[1, 1, 1, 1]]

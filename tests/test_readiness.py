@@ -1,5 +1,6 @@
 """The start lesson's look at what is installed."""
 
+import sys
 from importlib import metadata
 
 import pytest
@@ -23,5 +24,5 @@ def test_what_is_missing_or_too_old_is_said_in_a_sentence(monkeypatch: pytest.Mo
 
 
 def test_an_old_python_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness.sys, "version_info", (3, 9, 1))
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     assert readiness.missing()[0].startswith("The course needs Python 3.11 or newer")

@@ -73,7 +73,7 @@ def test_equal_runs_have_no_spread() -> None:
         ),
         (lambda: bootstrap_interval([1.0, 2.0], confidence=-0.1), ValueError, "confidence must lie in"),
         (lambda: bootstrap_interval([1.0, 2.0], resamples=0), ValueError, "resamples must be at least 1, but is 0"),
-        (lambda: bootstrap_interval([1.0, 2.0], resamples=1.5), TypeError, "resamples must be a whole number"),
+        (lambda: bootstrap_interval([1.0, 2.0], resamples=True), TypeError, "resamples must be a whole number"),
     ],
 )
 def test_bad_input(call: Any, error: type[Exception], words: str) -> None:

@@ -99,7 +99,7 @@ class ActorCritic(Stateful):
         device: str | torch.device = "cpu",
     ) -> None:
         self.settings = settings_or_default(settings, ActorCriticSettings)
-        self.action_space, self.observation_shape = envs.single_action_space, observation_shape(envs)
+        self.observation_shape, self.action_space = observation_shape(envs), envs.single_action_space
         self.envs_per_run = self.settings.envs_per_run
         if envs.num_envs % self.envs_per_run:
             raise ValueError(f"{envs.num_envs} environments cannot be shared out to runs of {self.envs_per_run} each.")

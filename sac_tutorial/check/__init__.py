@@ -49,9 +49,9 @@ from sac_tutorial.check.lesson_07 import (
     pathwise_gradient,
     sac_target,
     soft_actor_loss,
+    soft_value_loss,
     squashed_log_density,
     twin_loss,
-    value_network_loss,
 )
 from sac_tutorial.check.lesson_08 import (
     alpha_loss,
@@ -107,6 +107,7 @@ __all__ = [
     "soft_maximum",
     "soft_policy_rounds",
     "soft_target",
+    "soft_value_loss",
     "solve_policy",
     "squashed_log_density",
     "state_value",
@@ -119,7 +120,6 @@ __all__ = [
     "transition",
     "twin_loss",
     "uniform_bias",
-    "value_network_loss",
     "value_with_entropy",
     "verdict",
 ]

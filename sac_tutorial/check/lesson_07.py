@@ -1505,7 +1505,7 @@ Value = Callable[[Tensor], Tensor]
 """From observations to V_ψ, (…, B)."""
 
 
-def _value_network_loss(
+def _soft_value_loss(
     observation: Tensor, action: Tensor, draw: Draw, critics: Judge, value: Value, temperature: Tensor
 ) -> Tensor:
     """Return ½ mean (V_ψ(s) − [min_i Q_i(s,a) − α log π(a|s)])², equation (7.2), a drawn now; gradient to ψ alone."""
@@ -1581,9 +1581,9 @@ _DRAW, _V = _drawing(0.5, -1.0, 0.5), _valuing(4.0, -1.0)
 _LEARNING_DRAW, _LEARNING_V = _drawing(0.5, -1.0, 0.5, learning=True), _valuing(4.0, -1.0, learning=True)
 _SEEN, _STORED = table([0.5, -1.0], [-1.5, 0.5], [1.0, 1.0]), table([1.0, 0.5], [-0.5, 0.5], [-1.0, 0.25])
 
-value_network_loss = Exercise(
-    "value_network_loss",
-    _value_network_loss,
+soft_value_loss = Exercise(
+    "soft_value_loss",
+    _soft_value_loss,
     cases=[
         Case(
             "α is 0 and the twins agree",
@@ -1723,7 +1723,7 @@ value_network_loss = Exercise(
         ),
         Misconception(
             "no gradient at all",
-            lambda o, a, draw, critics, v, t: _value_network_loss(o, a, draw, critics, v, t).detach(),
+            lambda o, a, draw, critics, v, t: _soft_value_loss(o, a, draw, critics, v, t).detach(),
             "Your number is right and leads nowhere: no gradient reaches V. What must be cut off, V or the bracket of "
             "(7.2)?",
         ),

@@ -1019,11 +1019,11 @@ costly_target = Exercise(
 
 # Exercise 8.7: one update of soft actor-critic
 
-RATE, POLYAK = 0.125, 0.25
+RATE, TAU = 0.125, 0.25
 
 
-class PlainLearnable:
-    """Parameters that take plain gradient steps, in place of Adam's: what is learnt can be read off.
+class PlainTrainState:
+    """Parameters that take plain gradient steps, in place of Adam's: results can be computed by hand.
 
     Attributes:
         parameters: a list of tensors.
@@ -1051,7 +1051,7 @@ class SmallAgent:
     The actor's parameter w, (R, 1), plays a = w s, with the log-density w + s. A critic's, (2, R, 1) twice, say w (s + a) + b.
 
     Attributes:
-        actor, critic, log_alpha: each a `PlainLearnable`.
+        actor, critic, log_alpha: each a `PlainTrainState`.
         target_critic: the critics' delayed copies, a list of tensors.
         target_entropy: H̄.
         settings: with `discount` and `tau`.
@@ -1059,11 +1059,11 @@ class SmallAgent:
 
     def __init__(self, runs: int) -> None:
         step = torch.arange(runs, dtype=torch.float64).unsqueeze(-1) / 4
-        self.actor = PlainLearnable(0.5 + step)
-        self.critic = PlainLearnable(torch.stack((1 - step, 0.75 + step)), torch.stack((step, 0.5 - step)))
-        self.log_alpha = PlainLearnable(-0.5 - step)
+        self.actor = PlainTrainState(0.5 + step)
+        self.critic = PlainTrainState(torch.stack((1 - step, 0.75 + step)), torch.stack((step, 0.5 - step)))
+        self.log_alpha = PlainTrainState(-0.5 - step)
         self.target_critic = [torch.stack((step - 0.5, 0.25 - step)), torch.stack((0.25 - step, step))]
-        self.target_entropy, self.settings = 0.5, _Settings(0.75, POLYAK)
+        self.target_entropy, self.settings = 0.5, _Settings(0.75, TAU)
 
     @property
     def alpha(self) -> Tensor:

@@ -20,9 +20,9 @@ def epsilon_greedy(q: Tensor, epsilon: float | Tensor, generator: torch.Generato
 
     Source: Sutton and Barto (2018), section 2.2.
     """
-    explore = torch.rand(len(q), generator=generator) < epsilon
-    candidate = (q == q.amax(-1, keepdim=True)) | explore.unsqueeze(-1)
-    return torch.rand(q.shape, generator=generator).where(candidate, -1.0).argmax(-1)
+    greedy = torch.rand(len(q), generator=generator) >= epsilon
+    excluded = (q < q.amax(-1, keepdim=True)) & greedy.unsqueeze(-1)
+    return torch.rand(q.shape, generator=generator).masked_fill_(excluded, -1).argmax(-1)
 
 
 def boltzmann(q: Tensor, temperature: float | Tensor, epsilon: float | Tensor, generator: torch.Generator) -> Tensor:

@@ -4,8 +4,6 @@ For each state and action there are K outcomes (probability, next_state, reward,
 environments. Dynamic programming averages the target over the outcomes; Q-learning samples one of them.
 """
 
-# ruff: noqa: RUF009 (the fields' default values are checks, which never change)
-
 import hashlib
 import operator
 import warnings

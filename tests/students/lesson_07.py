@@ -127,7 +127,7 @@ RIGHT: Right = {
     "soft_actor_loss": [mean_of_each_term, lambda lp, q, t: -(q - t * lp).amin(0).mean(dim=-1)],
     "pathwise_gradient": [by_autograd_of_one_draw, with_both_terms],
     "discrete_soft_value": [by_categorical_of_logits, by_log_softmax],
-    "value_network_loss": [detached_part_by_part, with_nothing_remembered],
+    "soft_value_loss": [detached_part_by_part, with_nothing_remembered],
 }
 
 WRONG: Wrong = {
@@ -410,7 +410,7 @@ WRONG: Wrong = {
             "of two equally likely actions it is log 2 = 0.693",
         ),
     ],
-    "value_network_loss": [
+    "soft_value_loss": [
         (
             "mixed",
             lambda o, a, draw, critics, v, t: half_square(v(o), critics(o, a).amin(0) - t * draw(o)[1]),
