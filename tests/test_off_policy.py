@@ -1,7 +1,7 @@
-"""The loop, word for word: what is stored, when it is learnt from, and what one run knows of another."""
+"""The off-policy loop and evaluation: what is stored, when it is learnt from, and that runs never influence each other."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any
 
@@ -16,10 +16,11 @@ from torch import Tensor
 from sac_tutorial.agents.actor_critic import ActorCritic
 from sac_tutorial.agents.ddpg import DDPG
 from sac_tutorial.agents.dqn import DQN, DQNSettings
+from sac_tutorial.deep.guards import EnvironmentFailed, check_finite
 from sac_tutorial.deep.networks import MLP
-from sac_tutorial.deep.off_policy import Agent, EnvironmentFailed, Player, Step, check_finite, evaluate, train
+from sac_tutorial.deep.off_policy import Agent, Player, Step, evaluate, train
 from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
-from sac_tutorial.deep.schedule import Linear
+from sac_tutorial.deep.schedule import LinearSchedule
 from sac_tutorial.equations import double_value, greedy_value
 from sac_tutorial.worlds.gridworld import gridworld
 from sac_tutorial.worlds.vector_env import make_envs
@@ -40,8 +41,8 @@ SCRIPT = {  # for each run the length and the end of its episodes, over and over
 class Scripted(gymnasium.Env[Any, Any]):
     """Plays its run's script; `poison` replaces numbers of one step by others."""
 
-    observation_space = Box(-np.inf, np.inf, (3,))
-    action_space = Discrete(ACTIONS)
+    observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, (3,))
+    action_space: gymnasium.Space[Any] = Discrete(ACTIONS)
 
     def __init__(self, run: int, poison: dict[int, dict[str, float]] | None = None) -> None:
         self.run, self.poison, self.episode, self.time, self.steps = run, poison or {}, -1, 0, 0
@@ -148,7 +149,7 @@ def test_the_agent_acts_on_one_observation_a_run() -> None:
         assert [seen[run, 0].tolist() for seen in agent.seen] == [list(step[0]) for step in history(run, 9)]
 
 
-def test_actions_that_are_vectors_reach_their_own_environment() -> None:
+def test_continuous_actions_reach_their_own_environment() -> None:
     class Pushed(Scripted):
         action_space = Box(-8, 8, (2,))
 
@@ -171,7 +172,9 @@ def test_actions_that_are_vectors_reach_their_own_environment() -> None:
 
 
 @pytest.mark.parametrize("learning_starts", [0, 1, 6, 22, 23])
-def test_after_the_warmup_there_is_one_update_a_step_with_the_step_itself_in_the_replay(learning_starts: int) -> None:
+def test_after_learning_starts_there_is_one_update_a_step_with_the_step_itself_in_the_replay(
+    learning_starts: int,
+) -> None:
     _, agent, _ = played(learning_starts=learning_starts, batch_size=1)
     assert agent.stored == list(range(learning_starts + 1, STEPS + 1))
 
@@ -204,10 +207,10 @@ def test_steps_are_numbered_and_say_who_is_done_and_with_what_return() -> None:
             if over:
                 last, so_far = so_far, 0.0
             assert step.ended[run] == over
-            np.testing.assert_equal(step.last_return[run], last)
+            np.testing.assert_equal(step.last_return[run].item(), last)
 
 
-def test_who_stops_early_keeps_what_there_is_and_can_go_on() -> None:
+def test_a_loop_that_stops_early_keeps_everything_and_can_go_on() -> None:
     envs = scripted()
     replay = ReplayBuffer(envs, CAPACITY)
     agent = Recorder(replay=replay)
@@ -225,7 +228,7 @@ def test_who_stops_early_keeps_what_there_is_and_can_go_on() -> None:
     assert (after.observation[:, 9, 2] == 0).all()
 
 
-def test_a_replay_that_holds_enough_already_needs_no_warmup() -> None:
+def test_a_buffer_that_holds_enough_needs_no_more_steps_before_learning() -> None:
     envs = scripted()
     replay, agent = ReplayBuffer(envs, CAPACITY), Recorder()
     list(train(envs, agent, replay, steps=5, learning_starts=5, batch_size=1, progress=False))
@@ -249,11 +252,11 @@ def test_progress_is_shown_or_not(progress: bool, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("field", ["observation", "reward"])
-def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, value: float) -> None:
+def test_a_number_that_is_not_finite_stops_the_training_before_it_is_stored(field: str, value: float) -> None:
     envs = scripted({2: {10: {field: value}}, 1: {12: {field: value}}})
     replay = ReplayBuffer(envs, CAPACITY)
     agent, steps = Recorder(), list[Step]()
-    with pytest.raises(EnvironmentFailed, match=rf"step 11 of run 2 .*{value}") as failure:  # noqa: PT012
+    with pytest.raises(EnvironmentFailed, match=rf"step 11 of environment 2 .*{value}") as failure:  # noqa: PT012
         for step in train(envs, agent, replay, steps=STEPS, learning_starts=6, batch_size=4, progress=False):
             steps.append(step)
     assert isinstance(failure.value, RuntimeError)
@@ -265,7 +268,7 @@ def test_what_is_no_number_stops_the_training_before_it_is_stored(field: str, va
 def test_other_numbers_of_runs_are_refused(agents: int, replays: int) -> None:
     envs = scripted()
     replay = ReplayBuffer(make_envs(lambda: Scripted(0), replays), CAPACITY)
-    with pytest.raises(ValueError, match=rf"3 environments, an agent of {agents} runs and a replay of {replays}"):
+    with pytest.raises(ValueError, match=rf"3 environments, an agent with {agents} runs and a .* {replays} runs"):
         next(train(envs, Recorder(agents), replay, steps=5, learning_starts=0, batch_size=1, progress=False))
     assert len(replay) == 0
 
@@ -284,12 +287,23 @@ def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> 
     [
         ({"steps": 0}, ValueError, "steps must be at least 1"),
         ({"steps": 2.5}, TypeError, "steps must be a whole number"),
-        ({"learning_starts": -1}, ValueError, "learning_starts must be"),
+        ({"learning_starts": -1}, ValueError, "learning_starts must be at least 0"),
         ({"learning_starts": 2.5}, TypeError, "learning_starts must be a whole number"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         ({"batch_size": 4.0}, TypeError, "batch_size must be a whole number"),
-        ({"learning_starts": 6, "batch_size": 8}, ValueError, "would find 7 transitions of each run, fewer than a batch of 8"),
-        ({"learning_starts": 99, "batch_size": 41}, ValueError, "would find 40 transitions .* a larger replay .it holds 40"),
+        ({"start_step": STEPS + 1}, ValueError, f"start_step must be at most steps, which is {STEPS}"),
+        ({"seed": 0.5}, TypeError, "seed must be a whole number"),
+        ({"seed": [1, 2, -3]}, ValueError, "every entry of seed must be at least 0"),
+        (
+            {"learning_starts": 6, "batch_size": 8},
+            ValueError,
+            "would find 7 transitions of each run, fewer than a batch of 8",
+        ),
+        (
+            {"learning_starts": 99, "batch_size": 41},
+            ValueError,
+            "would find 40 transitions .* a larger buffer .it holds 40",
+        ),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_anything_happens(
@@ -325,9 +339,9 @@ def learnt(
     disturb: Callable[[DQN, ReplayBuffer], None] = lambda *_: None,
     **options: Any,
 ) -> tuple[DQN, list[Step], ReplayBuffer]:
-    """A real training: 250 steps, 240 updates, ε from 1 to 0.1."""
+    """A real training: 150 steps, 140 updates, ε from 1 to 0.1."""
     envs = world()
-    settings = DQNSettings(epsilon=Linear(1, 0.1, updates=150), target_period=20, learning_rate=3e-3)
+    settings = DQNSettings(epsilon=LinearSchedule(1, 0.1, updates=100), target_period=20, learning_rate=3e-3)
     network = MLP(envs.single_observation_space.shape[0], (16,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
     agent = DQN(envs, settings, network=network, seed=seed, **options)
     replay = ReplayBuffer(envs, 120)
@@ -335,14 +349,16 @@ def learnt(
         shape = envs.observation_space.shape
         replay.add(np.full(shape, step), np.zeros(4), np.full(4, float(step)), np.full(shape, -step), np.zeros(4))
     disturb(agent, replay)
-    steps = list(train(envs, agent, replay, steps=250, learning_starts=10, batch_size=8, seed=environments, progress=False))
+    steps = list(
+        train(envs, agent, replay, steps=150, learning_starts=10, batch_size=8, seed=environments, progress=False)
+    )
     return agent, steps, replay
 
 
 def traces(result: tuple[DQN, list[Step], ReplayBuffer], run: int) -> list[Tensor]:
     """All that there is to know of a run."""
     agent, steps, replay = result
-    returns = torch.tensor(np.array([step.last_return[run] for step in steps])).nan_to_num(-1)
+    returns = torch.stack([step.last_return[run] for step in steps]).nan_to_num(-1)
     tensors = [*agent.online.parameters, *agent.target, *replay.stored()]
     return [returns, *(tensor[run].detach() for tensor in tensors)]
 
@@ -356,7 +372,7 @@ def test_the_same_seeds_give_the_same_training_and_others_another(world: str) ->
     first = learnt(WORLDS[world])
     again = learnt(WORLDS[world])
     assert all(equal(first, again, run) for run in range(4))
-    assert first[0].updates == 240
+    assert first[0].updates == 140
     for other in (learnt(WORLDS[world], seed=1), learnt(WORLDS[world], environments=99)):
         assert not any(equal(first, other, run) for run in range(4))
 
@@ -406,7 +422,7 @@ def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tu
     ],
 )
 @pytest.mark.parametrize("world", WORLDS)
-def test_who_disturbs_one_run_leaves_the_others_bitwise_as_they_were(
+def test_a_disturbed_run_leaves_the_others_bitwise_as_they_were(
     world: str, disturb: Callable[[DQN, ReplayBuffer], None], next_value: Callable[..., Tensor]
 ) -> None:
     calm = undisturbed(world, disturb is other_rows, next_value)
@@ -438,8 +454,8 @@ class Exploiter(Recorder):
 class Fixed(gymnasium.Env[Any, Any]):
     """An episode of as many steps as its seed says; step t earns 10^t · (action + 1)."""
 
-    observation_space = Box(-np.inf, np.inf, (5,))
-    action_space = Discrete(ACTIONS)
+    observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, (5,))
+    action_space: gymnasium.Space[Any] = Discrete(ACTIONS)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed, options=options)
@@ -470,7 +486,7 @@ def test_rewards_are_discounted_from_the_second_on() -> None:
     assert returns[0].tolist() == [1 + 5 + 25, 1 + 5 + 25 + 125]
     assert evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=0)[0].tolist() == [1]
     undiscounted = evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4)
-    assert np.array_equal(evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=1), undiscounted)
+    assert torch.equal(evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=1), undiscounted)
 
 
 def test_all_runs_play_the_same_episodes() -> None:
@@ -479,11 +495,11 @@ def test_all_runs_play_the_same_episodes() -> None:
             return (observation[..., 2] > 0).long()  # lean against it: lasts for some dozens of steps
 
     first = evaluate(Still(), make_envs("CartPole-v1", RUNS * 5))
-    assert first.shape == (RUNS, 5) and first.dtype == np.float64
-    assert (first == first[0]).all() and len(set(first[0])) > 1
-    assert np.array_equal(first, evaluate(Still(), make_envs("CartPole-v1", RUNS * 5), seed=0))
+    assert first.shape == (RUNS, 5) and first.dtype == torch.float64
+    assert (first == first[0]).all() and len(set(first[0].tolist())) > 1
+    assert torch.equal(first, evaluate(Still(), make_envs("CartPole-v1", RUNS * 5), seed=0))
     other = evaluate(Still(), make_envs("CartPole-v1", RUNS * 5), seed=1)
-    assert np.array_equal(other[:, :4], first[:, 1:])  # episodes are seeded one after the other
+    assert torch.equal(other[:, :4], first[:, 1:])  # episodes are seeded one after the other
 
 
 def test_evaluation_leaves_the_agent_as_it_was() -> None:
@@ -509,8 +525,8 @@ def test_the_return_on_a_grid_without_chance_is_known() -> None:
     assert evaluate(agent, make_envs(mdp, RUNS, time_limit=2)).tolist() == [[-0.5]] * RUNS  # cut off
 
 
-@pytest.mark.parametrize("make", [lambda envs: DDPG(envs), lambda envs: ActorCritic(envs, RUNS)])
-def test_agents_with_vectors_for_actions_are_evaluated_in_the_bounds(make: Callable[[VectorEnv], Player]) -> None:
+@pytest.mark.parametrize("make", [lambda envs: DDPG(envs), lambda envs: ActorCritic(envs)])
+def test_continuous_actions_are_evaluated_within_their_bounds(make: Callable[[VectorEnv], Player]) -> None:
     told = list[float]()
 
     class Bounded(Fixed):
@@ -530,51 +546,52 @@ def test_agents_with_vectors_for_actions_are_evaluated_in_the_bounds(make: Calla
 
 
 def test_what_is_not_finite_is_named_by_its_place() -> None:
-    values = np.zeros((4, 2, 3))
+    values = torch.zeros(4, 2, 3)
     check_finite("A number", values)
-    values[2, 1, 0] = np.inf
-    with pytest.raises(EnvironmentFailed, match=r"^A number of run 2 is .*inf.* which is not finite"):
+    values[2, 1, 0] = torch.inf
+    with pytest.raises(EnvironmentFailed, match=r"^A number of environment 2 is .*inf.* which is not finite"):
         check_finite("A number", values)
 
 
 @pytest.mark.parametrize(
     ("number", "discount", "error", "message"),
     [
-        (4, 1.0, ValueError, "envs must be a multiple of the agent's 3 runs, .* but are 4"),
-        (2, 1.0, ValueError, "envs must be a multiple of the agent's 3 runs"),
+        (4, 1.0, ValueError, "must be a multiple of the agent's 3 runs, .* but is 4"),
+        (2, 1.0, ValueError, "must be a multiple of the agent's 3 runs"),
         (3, 1.5, ValueError, r"discount must lie in \[0, 1\]"),
         (3, -0.1, ValueError, r"discount must lie in \[0, 1\]"),
         (3, "0.9", TypeError, "discount must be a number"),
     ],
 )
-def test_evaluation_refuses_what_makes_no_sense(
+def test_evaluation_refuses_numbers_that_do_not_fit(
     number: int, discount: Any, error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         evaluate(Exploiter(), make_envs(Fixed, number), discount=discount)
 
 
-# NaN in the observation of a reset is not looked at.
-def test_a_first_observation_that_is_no_number_stops_the_training_too() -> None:
+def test_a_first_observation_that_is_not_finite_stops_the_training_too() -> None:
     class Begins(Scripted):
+        bad = 0
+
         def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
             seen, info = super().reset(**options)
             return (np.full(3, np.nan), info) if (self.run, self.episode) == (1, self.bad) else (seen, info)
 
-    for bad, stored in ((0, 0), (1, 2)):  # run 1's second episode begins after step 2
+    for bad, stored in ((0, 0), (1, 1)):  # run 1's second episode begins after step 2
         run = count()
-        envs = make_envs(lambda run=run: Begins(next(run)), RUNS)
+        envs = make_envs(lambda: Begins(next(run)), RUNS)  # noqa: B023  # called at once
         for env in envs.envs:  # type: ignore[attr-defined]
             env.bad = bad
         replay = ReplayBuffer(envs, CAPACITY)
         agent = Recorder(replay=replay)
-        with pytest.raises(EnvironmentFailed, match="run 1"):
+        with pytest.raises(EnvironmentFailed, match="environment 1"):
             list(train(envs, agent, replay, steps=STEPS, learning_starts=0, batch_size=1, progress=False))
         assert len(replay) == stored
         assert all(torch.isfinite(seen).all() for seen in agent.seen)
 
 
-def test_an_evaluation_stops_at_what_is_no_number() -> None:
+def test_an_evaluation_stops_at_a_number_that_is_not_finite() -> None:
     def rewarded(nothing: float) -> gymnasium.Env[Any, Any]:
         return gymnasium.wrappers.TransformReward(gymnasium.make("CartPole-v1"), lambda reward: nothing * float(reward))
 
@@ -582,9 +599,9 @@ def test_an_evaluation_stops_at_what_is_no_number() -> None:
         env = gymnasium.make("CartPole-v1")
         return gymnasium.wrappers.TransformObservation(env, lambda four: nothing * four, env.observation_space)
 
-    for make, what in ((rewarded, "reward of step 1"), (seen, "observation after step 1")):
-        envs = make_envs(lambda make=make: make(np.nan), RUNS)
-        with pytest.raises(EnvironmentFailed, match=f"{what} of run 0 .* not finite"):
+    for make, what in ((rewarded, "reward of step 1"), (seen, "first observation")):
+        envs = make_envs(partial(make, np.nan), RUNS)
+        with pytest.raises(EnvironmentFailed, match=f"{what} of environment 0 .* not finite"):
             evaluate(DQN(envs), envs)
 
 
@@ -598,14 +615,5 @@ def test_environments_that_hand_out_the_same_array_are_refused() -> None:
 
 def test_a_replay_of_other_observations_is_refused() -> None:
     envs, others = make_envs("CartPole-v1", RUNS), make_envs("Acrobot-v1", RUNS)
-    with pytest.raises(ValueError, match=r"holds observations of shape \(6,\), but these have \(4,\)"):
+    with pytest.raises(ValueError, match=r"holds observations of shape \(6,\), but the environments have"):
         next(train(envs, DQN(envs), ReplayBuffer(others, 10), steps=1, learning_starts=0, batch_size=1, progress=False))
-
-
-@pytest.mark.parametrize("changed", [{"steps": 0}, {"batch_size": 0}, {"learning_starts": -1}, {"learning_starts": None}, {"seed": 0.5}])
-def test_numbers_that_make_no_training_are_refused_before_anything_is_reset(changed: dict[str, Any]) -> None:
-    (name,) = changed
-    envs = make_envs("CartPole-v1", RUNS)
-    numbers: dict[str, Any] = {"steps": 1, "learning_starts": 0, "batch_size": 1, "seed": 0, "progress": False} | changed
-    with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
-        next(train(envs, DQN(envs), ReplayBuffer(envs, 10), **numbers))
