@@ -9,8 +9,8 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from torch import Tensor, nn
 
-from sac_tutorial.deep.networks import Parameters
 from sac_tutorial.deep.replay_buffer import Batch
+from sac_tutorial.deep.target_network import Parameters
 
 RUNS, BATCH, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 3, 7, 4, 5, 6, 2
 """No two sizes are equal, so that a wrong axis changes a shape or a number."""
@@ -73,7 +73,7 @@ def module(parameters: Parameters, *place: int) -> nn.Sequential:
     """PyTorch's own multilayer perceptron with the parameters at one place of the leading axes."""
     layers: list[nn.Module] = []
     for weight, bias in zip(parameters[::2], parameters[1::2], strict=True):
-        layer = nn.Linear(*weight.shape[-2:], dtype=weight.dtype)
+        layer = nn.Linear(weight.shape[-2], weight.shape[-1], dtype=weight.dtype)
         layer.weight.data, layer.bias.data = weight[place].detach().T.clone(), bias[place][0].detach().clone()
         layers += [layer, nn.ReLU()]
     return nn.Sequential(*layers[:-1])

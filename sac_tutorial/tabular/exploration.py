@@ -22,7 +22,7 @@ def epsilon_greedy(q: Tensor, epsilon: float | Tensor, generator: torch.Generato
     """
     greedy = torch.rand(len(q), generator=generator) >= epsilon
     excluded = (q < q.amax(-1, keepdim=True)) & greedy.unsqueeze(-1)
-    return torch.rand(q.shape, generator=generator).masked_fill_(excluded, -1).argmax(-1)
+    return torch.rand(q.shape, generator=generator).masked_fill_(excluded, -1).argmax(-1)  # below every draw
 
 
 def boltzmann(q: Tensor, temperature: float | Tensor, epsilon: float | Tensor, generator: torch.Generator) -> Tensor:
