@@ -27,6 +27,7 @@ COMPARISONS: tuple[Callable[[], Iterable[str]], ...] = (
     soft_actor_critic.course_size,
     soft_actor_critic.paper_size,
     soft_actor_critic.cost_by_size,
+    soft_actor_critic.freed_memory,
 )
 RATIO = re.compile(r"\d\.\d\dx")
 """The form of a ratio in every comparison."""

@@ -6,6 +6,7 @@ temperature is fixed. To learn it takes every contestant a few operations on one
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -13,9 +14,22 @@ from itertools import pairwise
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.contestants import CORES, PEERS, Ours, Peer, Runs, Task, Theirs, algorithm, compare, parameters_of
-from benchmarks.timing import interleaved
+from benchmarks.contestants import (
+    CORES,
+    PEERS,
+    Ours,
+    Peer,
+    Runs,
+    Task,
+    Theirs,
+    algorithm,
+    compare,
+    parameters_of,
+    processes,
+)
+from benchmarks.timing import in_turns, interleaved
 from sac_tutorial.agents.sac import SAC, SACSettings
+from sac_tutorial.deep.memory import keep_freed_memory
 from sac_tutorial.deep.replay_buffer import Batch
 from sac_tutorial.worlds.vector_env import make_envs
 
@@ -62,6 +76,9 @@ class Size:
 
 COURSE = Size("Pendulum-v1", 3, 1, (64, 64), 128)
 PAPER = Size("HalfCheetah-v5", 17, 6, (256, 256), 256)
+
+
+PARAMETERS = parameters_of(*COURSE.actor) + 2 * parameters_of(*COURSE.critic)
 
 
 def missing() -> list[str]:
@@ -142,6 +159,7 @@ def paper_size() -> Iterator[str]:
 
 def cost_by_size() -> Iterator[str]:
     """Yield the cost of an update for each run, by the number of runs and the width of the networks."""
+    keep_freed_memory()  # as the training loop does
     numbers = (1, 4, 16, 64)
     usual = torch.get_num_threads()
     torch.set_num_threads(CORES)
@@ -156,6 +174,39 @@ def cost_by_size() -> Iterator[str]:
             cells.append(f"{1e3 * seconds / number:12.3f}")
         yield f"  {width:10}" + "".join(cells)
     torch.set_num_threads(usual)
+
+
+class Updates:
+    """A contestant that takes updates on one batch, with `keep_freed_memory` or without it. That holds for a whole process."""
+
+    def __init__(self, number: int, *, kept: bool) -> None:
+        if kept:
+            keep_freed_memory()
+        self.parameters, self.updates, self._update = PARAMETERS, 0, update(COURSE, number)
+
+    def train(self, updates: int) -> None:
+        """Take this number of updates in every run."""
+        for _ in range(updates):
+            self._update()
+        self.updates += updates
+
+
+def updates(name: str, _: int) -> Updates:
+    """Return the contestant of a row of `freed_memory`."""
+    return Updates(int(name.split()[0]), kept=name.endswith("kept"))
+
+
+def freed_memory() -> Iterator[str]:
+    """Yield what it is worth to keep freed memory, by the number of runs; see `sac_tutorial.deep.memory`."""
+    yield f"The worth of keeping freed memory in updates of SAC, batch {COURSE.batch}, 1 thread"
+    yield f"  {'':24}{'updates a second':>18}{'ratio':>10}"
+    for number in (1, 8, 32):
+        task = Task(partial(runs, COURSE), updates, PARAMETERS, learning_starts=0, unmeasured=0, steps={1: 400 // number + 20})
+        rows = [f"{number} runs, {how}" for how in ("returned", "kept")]
+        with ExitStack() as stack:
+            rates = in_turns({row: stack.enter_context(processes(task, Theirs(row, 1))) for row in rows}, repetitions=9)
+        for row, rate in rates.items():
+            yield f"  {row:24}{rate:18.0f}{rate / rates[rows[0]]:9.2f}x"
 
 
 def update(size: Size, number: int) -> Callable[[], object]:

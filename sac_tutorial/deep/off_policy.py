@@ -64,7 +64,7 @@ def train(
 
     All that is learnt lives in `agent` and `buffer`. You can stop iterating, or press Ctrl-C, without losing anything, and call
     `train` again with the same objects to go on with new episodes. Ctrl-C waits until the present step has been taken and
-    yielded; a second Ctrl-C does not wait. `sac_tutorial.files.checkpoint` keeps a training in a file.
+    yielded; a second Ctrl-C does not wait. `sac_tutorial.files.state_file` keeps a training in a file.
 
     Args:
         envs: One environment a run, with automatic resets off; see `make_envs`.
