@@ -428,6 +428,14 @@ def test_taxi_takes_the_shortest_ride() -> None:
 # Soft values: by hand
 
 
+def test_expected_target_carries_the_gradient_to_the_values() -> None:
+    mdp = three_states()  # lesson 06 differentiates a backup, for Newton's method
+    for value in (torch.zeros(3, dtype=torch.float64), torch.zeros(2, 3, dtype=torch.float64)):
+        entry = expected_target(mdp, value.requires_grad_())[..., 1, 0].sum()
+        (slope,) = torch.autograd.grad(entry, value)
+        assert torch.equal(slope, (mdp.discount * mdp.continuation_matrix[1, 0]).expand_as(value))
+
+
 def test_expected_target_carries_axes_in_front() -> None:
     mdp = random_mdp(0, 5, 4, 3, 0.9)
     value = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 3, 5)))

@@ -15,4 +15,5 @@ def keep_freed_memory() -> None:
 
     Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, on the dynamic threshold.
     """
-    torch.empty(2**25 - 2**14, dtype=torch.uint8)  # just below 32 MiB, the largest block that the library takes into account
+    # just below 32 MiB, the largest block that the library takes into account
+    torch.empty(2**25 - 2**14, dtype=torch.uint8)

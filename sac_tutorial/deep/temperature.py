@@ -179,8 +179,7 @@ class Temperature(Stateful):
             return
         (parameter,) = self.train_state.parameters
         alpha = parameter.exp() if self.in_log else parameter
-        loss = temperature_loss(log_probability, alpha, self.target_entropy)
-        self.train_state.minimize(loss * self.learned.squeeze(1))
+        self.train_state.minimize(temperature_loss(log_probability, alpha, self.target_entropy))
         with torch.no_grad():
             if not self.in_log:
                 parameter.clamp_(min=LEAST_TEMPERATURE)

@@ -62,8 +62,7 @@ def expected_target(mdp: FiniteMDP, next_value: Tensor) -> Tensor:
     """
     reward = mdp.expected_reward.flatten()
     if next_value.dim() == 1:  # a matrix of one column would take twice as long
-        q = mdp.continuation @ next_value
-        torch.add(reward, q, alpha=mdp.discount, out=q)  # in place: a second table would have to be fetched from memory
+        q = torch.add(reward, mdp.continuation @ next_value, alpha=mdp.discount)
         return q.view(mdp.states, mdp.actions)
     columns = next_value.reshape(-1, mdp.states).T
     q = torch.addmm(reward.unsqueeze(-1), mdp.continuation, columns, alpha=mdp.discount).T
