@@ -42,17 +42,14 @@ def teach(agent: SAC | ValueSAC, envs: VectorEnv, steps: int, seed: int) -> None
         pass
 
 
-def value_lost_in_one_step(
-    form: Form, seed: int, *, shared_std: bool = False, runs: int = 8, steps: int = 300
-) -> Tensor:
+def value_lost_in_one_step(form: Form, seed: int, *, runs: int = 8, steps: int = 300) -> Tensor:
     """How far the soft value of each run's policy is below that of the best squashed Gaussian, in the worst of seven states.
 
     The episode ends after one action, and the best action is 0.6 x.
     """
     problem, cells = LineProblem(lambda x, a: -2 * (a - 0.6 * x) ** 2), 100
     envs, temperatures = LineVectorEnv(problem, runs), (0.1, 0.25, 0.5, 1.0) * (runs // 4)
-    policy = SquashedGaussian(MLP(1, (32,), 1), 1) if shared_std else None
-    agent = form(envs, settings_for(steps, temperature=temperatures), policy=policy, seed=seed)
+    agent = form(envs, settings_for(steps, temperature=temperatures), seed=seed)
     teach(agent, envs, steps, seed)
 
     state = torch.linspace(-0.9, 0.9, 7, dtype=torch.float64)

@@ -1,6 +1,7 @@
 """Policies made of networks, against torch.distributions and by the frequencies of their draws."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,39 +9,28 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.stats import chisquare, kstest
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
-from sac_tutorial.deep.networks import MLP, Parameters, TrainState
-from sac_tutorial.deep.policies import Categorical, Gaussian, Policy, SquashedGaussian
+from sac_tutorial.deep.networks import MLP
+from sac_tutorial.deep.policies import Categorical, Gaussian, SquashedGaussian
+from sac_tutorial.deep.target_network import Parameters
+from sac_tutorial.deep.train_state import TrainState
 from sac_tutorial.equations import squash
-
-# No two sizes are equal, so that a wrong axis has a wrong length.
-RUNS, BATCH, INPUTS, HIDDEN, ACTIONS, DIMENSIONS = 3, 5, 4, 7, 6, 2
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(shape, generator=generator(seed), dtype=torch.float64)
-
-
-def double(parameters: Parameters) -> Parameters:
-    return [parameter.double().requires_grad_() for parameter in parameters]
+from tests.helpers import ACTIONS, BATCH, DIMENSIONS, HIDDEN, INPUTS, RUNS, double, generator, normal
 
 
 def single(parameters: Parameters, run: int, seen: Tensor) -> Tensor:
-    """One run's network with one hidden layer, in plain PyTorch."""
+    """One run's network with one hidden layer, in plain PyTorch, through which gradients reach our parameters."""
     first, first_bias, second, second_bias = (parameter[run] for parameter in parameters[:4])
-    return nn.functional.linear((seen @ first + first_bias[0]).clamp(min=0), second.T, second_bias[0])
+    return functional.linear((seen @ first + first_bias[0]).clamp(min=0), second.T, second_bias[0])
 
 
 CATEGORICAL = Categorical(MLP(INPUTS, (HIDDEN,), ACTIONS))
 GAUSSIAN = Gaussian(MLP(INPUTS, (HIDDEN,), DIMENSIONS), first_log_std=-0.3)
 
 
-# Numbered actions
+# Discrete actions
 
 
 def table_policy(logits: Tensor) -> tuple[Categorical, Parameters]:
@@ -70,20 +60,20 @@ def test_actions_are_drawn_by_the_softmax_of_each_run_and_state() -> None:
         assert chisquare(found.numpy(), expected.numpy(), sum_check=False).pvalue > 1e-6
 
 
-def test_log_probability_and_entropy_are_those_of_pytorchs_distribution() -> None:
+def test_probabilities_and_entropy_are_those_of_pytorchs_distribution() -> None:
     parameters, seen = double(CATEGORICAL.initial((RUNS,), generator())), normal(RUNS, BATCH, INPUTS)
     action = torch.randint(ACTIONS, (RUNS, BATCH), generator=generator())
     log_probability, entropy = CATEGORICAL.log_probability(parameters, seen, action)
+    probabilities = CATEGORICAL.probabilities(parameters, seen)
     assert log_probability.shape == entropy.shape == (RUNS, BATCH)
-    for run in range(RUNS):
-        theirs = torch.distributions.Categorical(logits=single(parameters, run, seen[run]))
-        torch.testing.assert_close(log_probability[run], theirs.log_prob(action[run]))
-        torch.testing.assert_close(entropy[run], theirs.entropy())
-    mine = torch.autograd.grad((log_probability * 2 + entropy).sum(), parameters)
     total = torch.zeros((), dtype=torch.float64)
     for run in range(RUNS):
-        theirs = torch.distributions.Categorical(logits=single(parameters, run, seen[run]))
-        total = total + (2 * theirs.log_prob(action[run]) + theirs.entropy()).sum()
+        theirs: Any = torch.distributions.Categorical(logits=single(parameters, run, seen[run]))
+        torch.testing.assert_close(log_probability[run], theirs.log_prob(action[run]))
+        torch.testing.assert_close(entropy[run], theirs.entropy())
+        torch.testing.assert_close(probabilities[run], theirs.probs)
+        total = total + (2 * theirs.log_prob(action[run]) + theirs.entropy() + theirs.probs[:, 0]).sum()
+    mine = torch.autograd.grad((log_probability * 2 + entropy + probabilities[..., 0]).sum(), parameters)
     for found, wanted in zip(mine, torch.autograd.grad(total, parameters), strict=True):
         torch.testing.assert_close(found, wanted)
 
@@ -101,12 +91,12 @@ def test_extreme_logits_have_finite_probabilities_entropies_and_gradients(kind: 
         assert entropy[0].tolist() == pytest.approx([0, math.log(3), math.log(2), 0], abs=1e-6)
         (slope,) = torch.autograd.grad((log_probability + entropy).sum(), [logits])
         assert slope.isfinite().all() and slope[0, 0, action].item() == (action != 0)  # 1[a = b] − π(b)
-    action = policy.sample(parameters, seen.repeat(1, 2_000, 1), generator()).view(-1, 4)
-    assert set(action[:, 0].tolist()) == {0} and set(action[:, 3].tolist()) == {1}
-    assert set(action[:, 1].tolist()) == {0, 1, 2} and set(action[:, 2].tolist()) == {0, 1}
+    drawn = policy.sample(parameters, seen.repeat(1, 2_000, 1), generator()).view(-1, 4)
+    assert set(drawn[:, 0].tolist()) == {0} and set(drawn[:, 3].tolist()) == {1}
+    assert set(drawn[:, 1].tolist()) == {0, 1, 2} and set(drawn[:, 2].tolist()) == {0, 1}
 
 
-def test_the_likeliest_action_is_that_of_the_largest_logit() -> None:
+def test_the_most_likely_action_is_that_of_the_largest_logit() -> None:
     parameters, seen = CATEGORICAL.initial((RUNS,), generator()), normal(RUNS, BATCH, INPUTS).float()
     mode = CATEGORICAL.mode(parameters, seen)
     assert mode.shape == (RUNS, BATCH) and mode.dtype == torch.int64
@@ -114,7 +104,7 @@ def test_the_likeliest_action_is_that_of_the_largest_logit() -> None:
         assert mode[run].tolist() == single(parameters, run, seen[run]).argmax(-1).tolist()
 
 
-# Vectors
+# Continuous actions
 
 
 def test_the_first_parameters_are_the_networks_and_a_log_sigma_for_each_dimension() -> None:
@@ -137,7 +127,7 @@ def test_log_density_and_entropy_are_those_of_pytorchs_normal_in_every_run() -> 
     assert log_density.shape == entropy.shape == (RUNS, BATCH)
     total = torch.zeros((), dtype=torch.float64)
     for run in range(RUNS):
-        theirs = torch.distributions.Normal(single(parameters, run, seen[run]), parameters[-1][run].exp())
+        theirs: Any = torch.distributions.Normal(single(parameters, run, seen[run]), parameters[-1][run].exp())
         torch.testing.assert_close(log_density[run], theirs.log_prob(action[run]).sum(-1))
         torch.testing.assert_close(entropy[run], theirs.entropy().sum(-1))
         total = total + (theirs.log_prob(action[run]).sum(-1) * 3 + theirs.entropy().sum(-1)).sum()
@@ -148,7 +138,7 @@ def test_log_density_and_entropy_are_those_of_pytorchs_normal_in_every_run() -> 
 
 
 def test_draws_have_the_mean_of_the_state_and_the_sigma_of_the_run() -> None:
-    parameters, count = [parameter.detach() for parameter in different_sigmas()], 8_000
+    parameters, count = [parameter.detach() for parameter in different_sigmas()], 4_000
     states = normal(RUNS, BATCH, INPUTS)
     seen = states.repeat(1, count, 1)
     action = GAUSSIAN.sample(parameters, seen, generator()).view(RUNS, count, BATCH, DIMENSIONS)
@@ -172,44 +162,14 @@ def test_the_mode_of_a_gaussian_is_its_mean() -> None:
 
 def test_sigma_is_learnt_and_is_that_of_its_own_run() -> None:
     # Actions far from the mean make σ larger, those at the mean make it smaller.
-    learnable = TrainState(GAUSSIAN.initial((2,), generator()), 0.1)
+    state = TrainState(GAUSSIAN.initial((2,), generator()), 0.1)
     seen = normal(2, BATCH, INPUTS).float()
-    far = GAUSSIAN.mode(learnable.parameters, seen) + torch.tensor([9.0, 0.0]).view(2, 1, 1)
-    learnable.minimize(-GAUSSIAN.log_probability(learnable.parameters, seen, far)[0].mean(-1))
-    torch.testing.assert_close(learnable.parameters[-1].detach(), torch.tensor([[[-0.2, -0.2]], [[-0.4, -0.4]]]))
+    far = GAUSSIAN.mode(state.parameters, seen) + torch.tensor([9.0, 0.0]).view(2, 1, 1)
+    state.minimize(-GAUSSIAN.log_probability(state.parameters, seen, far)[0].mean(-1))
+    torch.testing.assert_close(state.parameters[-1].detach(), torch.tensor([[[-0.2, -0.2]], [[-0.4, -0.4]]]))
 
 
-# Both
-
-
-@pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN])
-def test_acting_carries_no_gradient_and_repeats_with_the_seed(policy: Policy) -> None:
-    learnable, seen = TrainState(policy.initial((RUNS,), generator()), 0.1), normal(RUNS, BATCH, INPUTS).float()
-    first, again, other = (policy.sample(learnable.parameters, seen, generator(seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again) and not torch.equal(first, other)
-    assert not first.requires_grad and not policy.mode(learnable.parameters, seen).requires_grad
-    assert torch.equal(policy.mode(learnable.parameters, seen), policy.mode(learnable.parameters, seen))
-
-
-@pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN])
-@pytest.mark.parametrize("disturbance", [1e6, math.nan])
-def test_no_run_knows_of_another(policy: Any, disturbance: float) -> None:
-    def outcome(extra: float) -> list[Tensor]:
-        parameters = [parameter.clone() for parameter in policy.initial((RUNS,), generator())]
-        for parameter in parameters:
-            parameter[1] += extra
-        seen = normal(RUNS, BATCH, INPUTS).float()
-        action = policy.sample(parameters, seen, generator(3))
-        fixed = (
-            torch.ones(RUNS, BATCH, dtype=torch.int64) if policy is CATEGORICAL else torch.ones(RUNS, BATCH, DIMENSIONS)
-        )
-        return [action, *policy.log_probability(parameters, seen, fixed), policy.mode(parameters, seen)]
-
-    for calm, disturbed in zip(outcome(0.0), outcome(disturbance), strict=True):
-        assert torch.equal(calm[[0, 2]], disturbed[[0, 2]])
-
-
-# Squashed: inside [−1, 1]
+# Continuous actions inside [−1, 1]
 
 SQUASHED = SquashedGaussian(MLP(INPUTS, (HIDDEN,), 2 * DIMENSIONS), DIMENSIONS)
 SAME_SIGMA = SquashedGaussian(MLP(INPUTS, (HIDDEN,), DIMENSIONS), DIMENSIONS)
@@ -239,7 +199,7 @@ def test_draws_and_their_log_densities_are_those_of_pytorchs_transformed_normal(
     for run in range(RUNS):
         mean, log_std = before_squashing(policy, parameters, run, seen[run])
         transform = torch.distributions.TanhTransform(cache_size=1)
-        theirs = torch.distributions.TransformedDistribution(
+        theirs: Any = torch.distributions.TransformedDistribution(
             torch.distributions.Normal(mean, log_std.exp()), [transform]
         )
         wanted = transform(mean + log_std.exp() * noise[run])
@@ -252,7 +212,7 @@ def test_draws_and_their_log_densities_are_those_of_pytorchs_transformed_normal(
 
 
 @either
-def test_who_acts_gets_the_very_actions_of_a_draw_without_gradients(policy: SquashedGaussian) -> None:
+def test_acting_takes_the_very_actions_of_a_draw_without_gradients(policy: SquashedGaussian) -> None:
     parameters, seen = squashed_parameters(policy), normal(RUNS, BATCH, INPUTS)
     action = policy.sample(parameters, seen, generator(4))
     assert torch.equal(action, policy.draw(parameters, seen, generator(4))[0]) and not action.requires_grad
@@ -287,7 +247,7 @@ def test_the_median_is_tanh_of_the_mean_and_half_of_the_draws_lie_on_either_side
     assert ((above - 0.5).abs() < 6 * 0.5 / math.sqrt(count)).all()
 
 
-def test_the_likeliest_action_lies_further_out_than_the_median() -> None:
+def test_the_most_likely_action_lies_further_out_than_the_median() -> None:
     # where u = μ + 2 σ² tanh u; the docstring says so
     mean, std = 0.4, 0.5
 
@@ -331,51 +291,76 @@ def test_a_sigma_for_all_states_begins_at_one_is_learnt_and_is_that_of_its_own_r
         map(torch.equal, SQUASHED.initial((RUNS,), generator(3)), SQUASHED.network.initial((RUNS,), generator(3)))
     )
     parameters, seen = SAME_SIGMA.initial((2,), generator()), normal(2, 400, INPUTS).float()
-    learnable = TrainState([*parameters[:-1], parameters[-1] + 1], 0.1)
-    _, log_density = SAME_SIGMA.draw(learnable.parameters, seen, generator())
-    learnable.minimize(log_density.mean(-1) * torch.tensor([1.0, -1.0]))  # run 0 wants more entropy, run 1 less
-    mean, log_std = SAME_SIGMA.gaussian(learnable.parameters, seen)
+    state = TrainState([*parameters[:-1], parameters[-1] + 1], 0.1)
+    _, log_density = SAME_SIGMA.draw(state.parameters, seen, generator())
+    state.minimize(log_density.mean(-1) * torch.tensor([1.0, -1.0]))  # run 0 wants more entropy, run 1 less
+    mean, log_std = SAME_SIGMA.gaussian(state.parameters, seen)
     assert log_std.shape == (2, 1, DIMENSIONS) and mean.shape == (2, 400, DIMENSIONS)
     # so wide a Gaussian is pushed to the edges by tanh: the narrower, the more entropy, (7.15)
     torch.testing.assert_close(log_std.detach(), torch.tensor([[[0.9, 0.9]], [[1.1, 1.1]]]))
 
 
-@pytest.mark.parametrize(
-    ("outputs", "dimensions", "error", "message"),
-    [
-        (
-            3,
-            2,
-            ValueError,
-            "An action of 2 dimensions needs a network of 4 outputs, .* or of 2 for .* but this one has 3",
-        ),
-        (1, 2, ValueError, "but this one has 1"),
-        (8, 2, ValueError, "but this one has 8"),
-        (2, 0, ValueError, "dimensions must be at least 1"),
-        (2, 1.0, TypeError, "dimensions must be a whole number"),
-    ],
-)
-def test_a_network_that_does_not_fit_the_action_is_refused(
-    outputs: int, dimensions: Any, error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        SquashedGaussian(MLP(INPUTS, (HIDDEN,), outputs), dimensions)
+# All of them
+
+every_policy = pytest.mark.parametrize("policy", [CATEGORICAL, GAUSSIAN, SQUASHED, SAME_SIGMA])
 
 
-@either
+@every_policy
+def test_acting_carries_no_gradient_and_repeats_with_the_seed(policy: Any) -> None:
+    state, seen = TrainState(policy.initial((RUNS,), generator()), 0.1), normal(RUNS, BATCH, INPUTS).float()
+    first, again, other = (policy.sample(state.parameters, seen, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other) and not first.requires_grad
+    assert first.dtype == (torch.int64 if policy is CATEGORICAL else torch.float32)
+    if not isinstance(policy, SquashedGaussian):
+        assert not policy.mode(state.parameters, seen).requires_grad
+
+
+@every_policy
 @pytest.mark.parametrize("disturbance", [1e6, math.nan])
-def test_no_run_knows_of_anothers_squashed_gaussian(policy: SquashedGaussian, disturbance: float) -> None:
+def test_no_run_knows_of_another(policy: Any, disturbance: float) -> None:
     def outcome(extra: float) -> list[Tensor]:
         parameters = [parameter.clone() for parameter in policy.initial((RUNS,), generator())]
         for parameter in parameters:
             parameter[1] += extra
         seen = normal(RUNS, BATCH, INPUTS).float()
-        return [*policy.draw(parameters, seen, generator(3)), policy.median(parameters, seen)]
+        if isinstance(policy, SquashedGaussian):
+            return [*policy.draw(parameters, seen, generator(3)), policy.median(parameters, seen)]
+        action = policy.sample(parameters, seen, generator(3))
+        fixed = torch.ones_like(action)
+        return [action, *policy.log_probability(parameters, seen, fixed), policy.mode(parameters, seen)]
 
     for calm, disturbed in zip(outcome(0.0), outcome(disturbance), strict=True):
         assert torch.equal(calm[[0, 2]], disturbed[[0, 2]])
-    first, again, other = (
-        policy.draw(policy.initial((RUNS,), generator()), normal(RUNS, BATCH, INPUTS).float(), generator(seed))[0]
-        for seed in (1, 1, 2)
-    )
-    assert torch.equal(first, again) and not torch.equal(first, other) and first.dtype == torch.float32
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    policy = Gaussian(MLP(INPUTS, (), 1), np.float32(0.5))  # type: ignore[arg-type]
+    assert policy.initial((1,), generator())[-1].tolist() == [[[0.5]]]
+    network = MLP(INPUTS, (), 2)
+    for two in (np.int64(2), np.array(2)):
+        assert SquashedGaussian(network, two) == SquashedGaussian(network, 2)  # type: ignore[arg-type]
+
+
+def gaussian(first_log_std: Any) -> Callable[[], object]:
+    return lambda: Gaussian(MLP(INPUTS, (), 1), first_log_std)
+
+
+def squashed(outputs: int, dimensions: Any) -> Callable[[], object]:
+    return lambda: SquashedGaussian(MLP(INPUTS, (), outputs), dimensions)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (squashed(3, 2), ValueError, "2 dimensions needs a network of 4 outputs, .* or of 2 for .* this one has 3"),
+        (squashed(1, 2), ValueError, "but this one has 1"),
+        (squashed(8, 2), ValueError, "but this one has 8"),
+        (squashed(2, 0), ValueError, "dimensions must be at least 1"),
+        (squashed(2, 1.0), TypeError, "dimensions must be a whole number"),
+        (gaussian(math.nan), ValueError, "first_log_std must be finite, but is nan"),
+        (gaussian("0"), TypeError, "first_log_std must be a number, but is '0'"),
+    ],
+)
+def test_policies_that_cannot_be_are_refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

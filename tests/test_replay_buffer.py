@@ -1,4 +1,4 @@
-"""The replay buffer against a deque for each run: every field from its own place, every place as likely as the others."""
+"""The replay buffer beside a deque for each run: which transitions are stored, and how batches are drawn."""
 
 import math
 from collections import Counter, deque
@@ -9,37 +9,27 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Space, Tuple
-from gymnasium.vector import VectorEnv
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
 from sac_tutorial.worlds.vector_env import make_envs
-from tests.helpers import generator
+from tests.helpers import ACTIONS, INPUTS, RUNS, generator, spaces
 from tests.oracles import FAST
 
-RUNS, BATCH, CAPACITY, NUMBERS, ACTIONS = 3, 5, 11, 4, 7
+BATCH, CAPACITY = 5, 11
 
 
 def space(*shape: int) -> Box:
     return Box(-np.inf, np.inf, shape)
 
 
-def spaces(runs: int = RUNS, observation: Space[Any] | None = None, action: Space[Any] | None = None) -> VectorEnv:
-    """Environments that have nothing but the spaces that a replay asks for."""
-    envs: VectorEnv = VectorEnv()
-    envs.num_envs = runs
-    envs.single_observation_space = observation or space(NUMBERS)
-    envs.single_action_space = action or Discrete(ACTIONS)
-    return envs
-
-
 def transition(
-    step: int, runs: int = RUNS, observation: tuple[int, ...] = (NUMBERS,), action: tuple[int, ...] | None = None
+    step: int, observation: tuple[int, ...] = (INPUTS,), action: tuple[int, ...] | None = None
 ) -> tuple[np.ndarray, ...]:
-    """The transition of this step in all runs; every number says its field, run, step and place."""
-    run = np.arange(runs)
+    """The transition of this step in all runs. Each number tells its field, run, step and place."""
+    run = np.arange(RUNS)
 
     def numbered(sign: int, shape: tuple[int, ...]) -> np.ndarray:
         place = np.arange(math.prod(shape)).reshape(1, *shape) / 32
@@ -49,11 +39,11 @@ def transition(
     return numbered(1, observation), act, 0.5 + step + 100.0 * run, numbered(-1, observation), (step + run) % 3 == 0
 
 
-def filled(count: int, capacity: int = CAPACITY, **shapes: Any) -> ReplayBuffer:
-    replay = ReplayBuffer(spaces(), capacity)
+def filled(count: int) -> ReplayBuffer:
+    buffer = ReplayBuffer(spaces(), CAPACITY)
     for step in range(count):
-        replay.add(*transition(step, **shapes))
-    return replay
+        buffer.add(*transition(step))
+    return buffer
 
 
 def expected(steps: list[int], **shapes: Any) -> list[np.ndarray]:
@@ -67,24 +57,24 @@ def assert_batch(batch: Batch, steps: list[int], **shapes: Any) -> None:
         assert np.array_equal(found.numpy(), wanted), name
 
 
-# What comes back
+# Storing
 
 
 @pytest.mark.parametrize("count", [1, 4, 10, 11, 12, 17, 22, 30])
 def test_all_that_is_stored_comes_back_oldest_first(count: int) -> None:
-    replay = filled(count)
-    assert len(replay) == min(count, CAPACITY)
-    assert_batch(replay.stored(), list(range(max(0, count - CAPACITY), count)))
+    buffer = filled(count)
+    assert len(buffer) == min(count, CAPACITY)
+    assert_batch(buffer.stored(), list(range(max(0, count - CAPACITY), count)))
 
 
 def test_fields_have_the_types_of_their_docstrings() -> None:
     batch = filled(6).sample(BATCH, generator())
     assert [field.dtype for field in batch] == [torch.float32, torch.int64, torch.float32, torch.float32, torch.bool]
     assert [tuple(field.shape) for field in batch] == [
-        (RUNS, BATCH, NUMBERS),
+        (RUNS, BATCH, INPUTS),
         (RUNS, BATCH),
         (RUNS, BATCH),
-        (RUNS, BATCH, NUMBERS),
+        (RUNS, BATCH, INPUTS),
         (RUNS, BATCH),
     ]
 
@@ -92,61 +82,62 @@ def test_fields_have_the_types_of_their_docstrings() -> None:
 @pytest.mark.parametrize("observation", [(4,), (2, 6), (4, 2, 6), (1,)])
 @pytest.mark.parametrize("action", [None, (1,), (2,), (2, 6)])
 def test_observations_and_actions_keep_any_shape(observation: tuple[int, ...], action: tuple[int, ...] | None) -> None:
-    replay = ReplayBuffer(spaces(RUNS, space(*observation), None if action is None else space(*action)), CAPACITY)
+    envs = spaces(None if action is None else space(*action), observation=observation)
+    buffer = ReplayBuffer(envs, CAPACITY)
     shapes: dict[str, Any] = {"observation": observation, "action": action}
     for step in range(13):
-        replay.add(*transition(step, **shapes))
-    assert_batch(replay.stored(), list(range(2, 13)), **shapes)
-    batch = replay.sample(BATCH, generator())
+        buffer.add(*transition(step, **shapes))
+    assert_batch(buffer.stored(), list(range(2, 13)), **shapes)
+    batch = buffer.sample(BATCH, generator())
     assert batch.action.dtype == (torch.int64 if action is None else torch.float32)
     assert_each_is_one_that_was_stored(batch, list(range(2, 13)), **shapes)
 
 
 def test_what_is_passed_is_copied() -> None:
-    replay = ReplayBuffer(spaces(), CAPACITY)
+    buffer = ReplayBuffer(spaces(), CAPACITY)
     given = transition(0)
-    replay.add(*given)
+    buffer.add(*given)
     for field in given:
         field[:] = 0
-    first = replay.stored()
-    replay.add(*transition(1))
+    first = buffer.stored()
+    buffer.add(*transition(1))
     assert_batch(first, [0])  # nor does a batch that was handed out change
     first.reward.zero_()
-    assert_batch(replay.stored(), [0, 1])
+    assert_batch(buffer.stored(), [0, 1])
 
 
 def test_whole_numbers_and_floats_survive_exactly() -> None:
-    replay = ReplayBuffer(spaces(2, space(1), Discrete(2**24 + 1)), 1)
-    replay.add([[2.0**24], [0.1]], [2**24, 2**24 - 1], [-1e-30, 3e38], [[np.pi], [-0.0]], [True, False])
-    batch = replay.stored()
+    buffer = ReplayBuffer(spaces(Discrete(2**24 + 1), environments=2, observation=(1,)), 1)
+    buffer.add([[2.0**24], [0.1]], [2**24, 2**24 - 1], [-1e-30, 3e38], [[np.pi], [-0.0]], [True, False])
+    batch = buffer.stored()
     assert batch.observation.flatten().tolist() == [2**24, np.float32(0.1)]
     assert batch.action.flatten().tolist() == [2**24, 2**24 - 1]
     assert batch.reward.flatten().tolist() == [np.float32(-1e-30), np.float32(3e38)]
     assert batch.next_observation.flatten().tolist() == [np.float32(np.pi), 0]
 
 
-def test_an_end_is_stored_as_terminated_and_only_there() -> None:
-    replay = ReplayBuffer(spaces(), CAPACITY)
+def test_terminations_are_stored_in_their_run_and_step() -> None:
+    buffer = ReplayBuffer(spaces(), CAPACITY)
     ends = np.array([[True, False, False], [False, False, True], [False, True, True], [False, False, False]])
     for step, terminated in enumerate(ends):
         observation, action, reward, following, _ = transition(step)
-        replay.add(observation, action, reward, following, terminated)
-    assert np.array_equal(replay.stored().terminated.numpy(), ends.T)
+        buffer.add(observation, action, reward, following, terminated)
+    assert np.array_equal(buffer.stored().terminated.numpy(), ends.T)
 
 
 @FAST
 @given(capacity=st.integers(1, 7), adds=st.lists(st.integers(0, 9), max_size=5), seed=st.integers(0, 2**31))
 def test_it_is_a_deque_of_the_latest_for_each_run(capacity: int, adds: list[int], seed: int) -> None:
-    replay, model, step = ReplayBuffer(spaces(), capacity), deque[int](maxlen=capacity), 0
+    buffer, model, step = ReplayBuffer(spaces(), capacity), deque[int](maxlen=capacity), 0
     for count in adds:
         for _ in range(count):
-            replay.add(*transition(step))
+            buffer.add(*transition(step))
             model.append(step)
             step += 1
-        assert len(replay) == len(model)
+        assert len(buffer) == len(model)
         if model:
-            assert_batch(replay.stored(), list(model))
-            assert_each_is_one_that_was_stored(replay.sample(len(model), generator(seed)), list(model))
+            assert_batch(buffer.stored(), list(model))
+            assert_each_is_one_that_was_stored(buffer.sample(len(model), generator(seed)), list(model))
 
 
 def assert_each_is_one_that_was_stored(batch: Batch, steps: list[int], **shapes: Any) -> None:
@@ -158,13 +149,13 @@ def assert_each_is_one_that_was_stored(batch: Batch, steps: list[int], **shapes:
             assert tuple(np.concatenate([np.ravel(field[run, i].numpy()) for field in batch])) in stored
 
 
-# How it is drawn
+# Drawing
 
 
-def drawn(replay: ReplayBuffer, batch_size: int, times: int, seed: int = 0) -> np.ndarray:
+def drawn(buffer: ReplayBuffer, batch_size: int, times: int, seed: int = 0) -> np.ndarray:
     """Which steps were drawn: shape (R, times, batch)."""
     draw = generator(seed)
-    batches = [replay.sample(batch_size, draw).reward for _ in range(times)]
+    batches = [buffer.sample(batch_size, draw).reward for _ in range(times)]
     return torch.stack(batches, 1).numpy() - 0.5 - 100 * np.arange(RUNS).reshape(-1, 1, 1)
 
 
@@ -190,31 +181,32 @@ def test_runs_and_entries_are_drawn_independently() -> None:
 
 
 def test_a_seed_repeats_the_batch_and_another_does_not() -> None:
-    replay = filled(9)
-    assert torch.equal(replay.sample(BATCH, generator(3)).reward, replay.sample(BATCH, generator(3)).reward)
-    assert not torch.equal(replay.sample(BATCH, generator(3)).reward, replay.sample(BATCH, generator(4)).reward)
+    buffer = filled(9)
+    assert torch.equal(buffer.sample(BATCH, generator(3)).reward, buffer.sample(BATCH, generator(3)).reward)
+    assert not torch.equal(buffer.sample(BATCH, generator(3)).reward, buffer.sample(BATCH, generator(4)).reward)
     draw = generator(3)
-    assert not torch.equal(replay.sample(BATCH, draw).reward, replay.sample(BATCH, draw).reward)
+    assert not torch.equal(buffer.sample(BATCH, draw).reward, buffer.sample(BATCH, draw).reward)
 
 
 def test_drawing_changes_nothing_that_is_stored() -> None:
-    replay = filled(14)
-    replay.sample(BATCH, generator()).observation.zero_()
-    assert_batch(replay.stored(), list(range(3, 14)))
+    buffer = filled(14)
+    buffer.sample(BATCH, generator()).observation.zero_()
+    assert_batch(buffer.stored(), list(range(3, 14)))
 
 
 def test_an_empty_buffer_has_nothing_to_draw() -> None:
     buffer = ReplayBuffer(spaces(), CAPACITY)
-    assert buffer.stored().observation.shape == (RUNS, 0, NUMBERS)
+    assert buffer.stored().observation.shape == (RUNS, 0, INPUTS)
     with pytest.raises(ValueError, match="The replay buffer is empty"):
         buffer.sample(1, generator())
 
 
-def test_the_termination_rate_is_the_share_of_stored_ends_in_each_run() -> None:
-    rates = filled(17).termination_rate()  # steps 6 to 16 are stored
-    assert rates.tolist() == [
-        pytest.approx(sum((step + run) % 3 == 0 for step in range(6, 17)) / 11) for run in range(RUNS)
-    ]
+@pytest.mark.parametrize("count", [4, 17])
+def test_the_termination_rate_is_the_share_of_the_stored_transitions_that_terminated(count: int) -> None:
+    stored = range(max(0, count - CAPACITY), count)
+    shares = [sum((step + run) % 3 == 0 for step in stored) / len(stored) for run in range(RUNS)]
+    rate = filled(count).termination_rate()
+    assert rate.shape == (RUNS,) and rate.tolist() == pytest.approx(shares)
 
 
 # State
@@ -267,7 +259,7 @@ def test_memory_is_what_the_docstring_says(
     numbers: tuple[int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    envs = spaces(RUNS, space(*observation), None if action is None else space(*action))
+    envs = spaces(None if action is None else space(*action), observation=observation)
     size = documented_bytes(*numbers)  # a discrete action is an int64, as large as two float32
     assert bytes_of(ReplayBuffer(envs, CAPACITY)) == size
     memory = SimpleNamespace(available=size)
@@ -282,7 +274,7 @@ def test_eight_runs_of_cartpole_take_what_the_docstring_says() -> None:
     assert bytes_of(ReplayBuffer(make_envs("CartPole-v1", 8), 1_000)) == 360_000
 
 
-def test_a_replay_larger_than_memory_is_refused_with_its_size() -> None:
+def test_a_buffer_larger_than_memory_is_refused_with_its_size() -> None:
     with pytest.raises(MemoryError, match=r"1,000,000,000,000 transitions in each of 3 runs takes 135,000\.0 GB"):
         ReplayBuffer(spaces(), 10**12)  # 3 · 10¹² · (8 · 4 + 8 + 5) bytes
 
@@ -293,7 +285,7 @@ def test_a_replay_larger_than_memory_is_refused_with_its_size() -> None:
 @pytest.mark.parametrize(
     ("capacity", "error"), [(0, ValueError), (-5, ValueError), (2.5, TypeError), (True, TypeError), ("9", TypeError)]
 )
-def test_a_capacity_that_is_none_is_refused(capacity: Any, error: type[Exception]) -> None:
+def test_a_wrong_capacity_is_refused(capacity: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="capacity must be"):
         ReplayBuffer(spaces(), capacity)
 
@@ -301,18 +293,24 @@ def test_a_capacity_that_is_none_is_refused(capacity: Any, error: type[Exception
 @pytest.mark.parametrize(
     ("observation", "action", "message"),
     [
-        (Dict(x=space(2)), None, "Observations must be arrays"),
-        (Tuple([space(2)]), None, "Observations must be arrays"),
-        (Discrete(3), None, "Observations must be arrays"),
-        (None, MultiDiscrete([2, 3]), "Actions must be discrete"),
-        (None, Discrete(3, start=1), "must count from 0"),
+        (Dict(x=space(2)), Discrete(2), "Observations must be arrays"),
+        (Tuple([space(2)]), Discrete(2), "Observations must be arrays"),
+        (Discrete(3), Discrete(2), "Observations must be arrays"),
+        (space(2), MultiDiscrete([2, 3]), "Actions must be discrete"),
+        (space(2), Discrete(3, start=1), "must count from 0"),
     ],
 )
-def test_spaces_that_fit_no_row_are_refused(
-    observation: Space[Any] | None, action: Space[Any] | None, message: str
+def test_spaces_that_are_neither_boxes_nor_discrete_are_refused(
+    observation: Space[Any], action: Space[Any], message: str
 ) -> None:
+    envs = spaces(action)
+    envs.single_observation_space = observation
     with pytest.raises(TypeError, match=message):
-        ReplayBuffer(spaces(RUNS, observation, action), CAPACITY)
+        ReplayBuffer(envs, CAPACITY)
+
+
+def test_a_capacity_may_be_a_number_of_numpy() -> None:
+    assert ReplayBuffer(spaces(), np.int64(9)).capacity == 9  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("field", range(5))

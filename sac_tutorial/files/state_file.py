@@ -13,8 +13,8 @@ A long training, in a script that can be stopped and started again at any time:
 Kept exactly: networks and their delayed copies, the optimisers' memory, a learned temperature, the replay buffer, all
 generators and counts. The same program on the same machine then goes on bit by bit as the old one would have in its next call
 of `train`. Not kept: an episode in progress, so every run begins a new episode. Functions that were given to an agent are known
-by name alone. An agent with its generator belongs to its kind of device. A single `TrainState`, such as `actor=agent.actor`, may
-be loaded on another device.
+by name alone. An agent with its generator belongs to its kind of device. A single `TrainState`, such as `actor=agent.actor`,
+may be loaded on another device.
 """
 
 import json
