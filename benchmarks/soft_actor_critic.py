@@ -201,7 +201,9 @@ def freed_memory() -> Iterator[str]:
     yield f"The worth of keeping freed memory in updates of SAC, batch {COURSE.batch}, 1 thread"
     yield f"  {'':24}{'updates a second':>18}{'ratio':>10}"
     for number in (1, 8, 32):
-        task = Task(partial(runs, COURSE), updates, PARAMETERS, learning_starts=0, unmeasured=0, steps={1: 400 // number + 20})
+        task = Task(
+            partial(runs, COURSE), updates, PARAMETERS, learning_starts=0, unmeasured=0, steps={1: 400 // number + 20}
+        )
         rows = [f"{number} runs, {how}" for how in ("returned", "kept")]
         with ExitStack() as stack:
             rates = in_turns({row: stack.enter_context(processes(task, Theirs(row, 1))) for row in rows}, repetitions=9)

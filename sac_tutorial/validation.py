@@ -126,9 +126,9 @@ def settings_or_default(settings: Any, kind: type[Settings]) -> Settings:
 # Fields of settings: the default and the range stand on the line of the field
 
 
-def number_field(default: float = attrs.NOTHING, within: str = ANY) -> Any:  # type: ignore[assignment]
-    """Return a field of an attrs class that holds a number in the interval `within`."""
-    return checked_field(default, lambda name, value: number(name, value, within))
+def number_field(default: float = attrs.NOTHING, within: str = ANY, *, shown: bool = True) -> Any:  # type: ignore[assignment]
+    """Return a field of an attrs class that holds a number in the interval `within`; it may be left out of the `repr`."""
+    return checked_field(default, lambda name, value: number(name, value, within), shown=shown)
 
 
 def whole_number_field(default: int = attrs.NOTHING, within: str = COUNT) -> Any:  # type: ignore[assignment]
@@ -151,13 +151,13 @@ def optional_field(default: Any, check: Any) -> Any:
     return checked_field(default, lambda name, value: None if value is None else check(name, value))
 
 
-def checked_field(default: Any, check: Any) -> Any:
+def checked_field(default: Any, check: Any, *, shown: bool = True) -> Any:
     """Return a field of an attrs class that holds what `check(name, value)` returns."""
 
     def convert(value: Any, field: "attrs.Attribute[Any]") -> Any:
         return check(field.name, value)
 
-    return attrs.field(default=default, converter=attrs.Converter(convert, takes_field=True))
+    return attrs.field(default=default, repr=shown, converter=attrs.Converter(convert, takes_field=True))
 
 
 def _scalar(value: object) -> object:

@@ -1,4 +1,4 @@
-"""The off-policy loop and evaluation: what is stored, when it is learnt from, and that runs never influence each other."""
+"""The off-policy loop and evaluation: what is stored, when agents learn, and that runs never influence each other."""
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -16,7 +16,7 @@ from torch import Tensor
 from sac_tutorial.agents.actor_critic import ActorCritic
 from sac_tutorial.agents.ddpg import DDPG
 from sac_tutorial.agents.dqn import DQN, DQNSettings
-from sac_tutorial.deep.guards import EnvironmentFailed, check_finite
+from sac_tutorial.deep.guards import EnvironmentFailed
 from sac_tutorial.deep.networks import MLP
 from sac_tutorial.deep.off_policy import Agent, Player, Step, evaluate, train
 from sac_tutorial.deep.replay_buffer import Batch, ReplayBuffer
@@ -28,10 +28,10 @@ from tests.oracles import random_mdp
 
 RUNS, ACTIONS, STEPS, CAPACITY = 3, 5, 23, 40
 
-# An environment whose every number says where it comes from: (run, episode, time), and how each episode ends.
+# Environments in which every number tells its run, episode and time.
 
 END, CUT, BOTH = "terminated", "truncated", "both"
-SCRIPT = {  # for each run the length and the end of its episodes, over and over
+SCRIPT = {  # for each run, the length and the end of its episodes, over and over
     0: [(4, END), (1, CUT), (3, CUT)],
     1: [(2, CUT), (5, END), (1, END)],
     2: [(6, CUT), (2, BOTH)],
@@ -39,7 +39,7 @@ SCRIPT = {  # for each run the length and the end of its episodes, over and over
 
 
 class Scripted(gymnasium.Env[Any, Any]):
-    """Plays its run's script; `poison` replaces numbers of one step by others."""
+    """Plays the script of its run. `poison` replaces numbers of some steps."""
 
     observation_space: gymnasium.Space[Any] = Box(-np.inf, np.inf, (3,))
     action_space: gymnasium.Space[Any] = Discrete(ACTIONS)
@@ -58,7 +58,9 @@ class Scripted(gymnasium.Env[Any, Any]):
         return self.observe(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        assert int(action) == action_of(self.run, self.episode, self.time)  # this run's, and of this very observation
+        assert int(action) == action_of(
+            self.run, self.episode, self.time
+        )  # the action for this run and this observation
         reward, disturbance = reward_of(self.run, self.episode, self.time), self.poison.get(self.steps, {})
         self.time, self.steps = self.time + 1, self.steps + 1
         length, how = SCRIPT[self.run][self.episode % len(SCRIPT[self.run])]
@@ -86,11 +88,11 @@ def scripted(poison: dict[int, dict[int, dict[str, float]]] | None = None) -> Ve
 
 
 class Recorder:
-    """An agent that acts as `action_of` says and keeps what it was given to learn from."""
+    """An agent that acts as `action_of` says and keeps the batches that it gets."""
 
-    def __init__(self, runs: int = RUNS, replay: ReplayBuffer | None = None) -> None:
+    def __init__(self, runs: int = RUNS, buffer: ReplayBuffer | None = None) -> None:
         self.runs, self.device, self.generator = runs, torch.device("cpu"), torch.Generator().manual_seed(0)
-        self.replay, self.batches, self.stored, self.seen = replay, list[Batch](), list[int](), list[Tensor]()
+        self.buffer, self.batches, self.stored, self.seen = buffer, list[Batch](), list[int](), list[Tensor]()
 
     def explore(self, observation: Tensor) -> Tensor:
         self.seen.append(observation)
@@ -101,14 +103,14 @@ class Recorder:
 
     def update(self, batch: Batch) -> Tensor:
         self.batches.append(batch)
-        self.stored.append(0 if self.replay is None else len(self.replay))
+        self.stored.append(0 if self.buffer is None else len(self.buffer))
         return torch.zeros(self.runs)
 
 
 def history(
     run: int, steps: int
 ) -> Iterator[tuple[tuple[int, int, int], int, float, tuple[int, int, int], bool, bool]]:
-    """What happens to this run, from its script: s, a, r, s′, terminated, over."""
+    """The steps of this run according to its script: s, a, r, s′, terminated, over."""
     episode, time = 0, 0
     for _ in range(steps):
         length, how = SCRIPT[run][episode % len(SCRIPT[run])]
@@ -120,19 +122,19 @@ def history(
 
 def played(steps: int = STEPS, **options: Any) -> tuple[list[Step], Recorder, ReplayBuffer]:
     envs = scripted()
-    replay = ReplayBuffer(envs, CAPACITY)
-    agent = Recorder(replay=replay)
+    buffer = ReplayBuffer(envs, CAPACITY)
+    agent = Recorder(buffer=buffer)
     usual = {"steps": steps, "learning_starts": 6, "batch_size": 4, "progress": False}
-    return list(train(envs, agent, replay, **usual | options)), agent, replay
+    return list(train(envs, agent, buffer, **usual | options)), agent, buffer
 
 
-# What is stored
+# Storing
 
 
 def test_what_is_stored_is_what_happened() -> None:
-    _, _, replay = played()
-    batch = replay.stored()
-    assert len(replay) == STEPS
+    _, _, buffer = played()
+    batch = buffer.stored()
+    assert len(buffer) == STEPS
     for run in range(RUNS):
         here, action, reward, there, terminated, _ = zip(*history(run, STEPS), strict=True)
         assert batch.observation[run].tolist() == [list(s) for s in here]
@@ -163,18 +165,16 @@ def test_continuous_actions_reach_their_own_environment() -> None:
 
     run = count()
     envs = make_envs(lambda: Pushed(next(run)), RUNS)
-    replay = ReplayBuffer(envs, CAPACITY)
-    list(train(envs, Pusher(), replay, steps=7, learning_starts=0, batch_size=1, progress=False))
-    assert replay.stored().action.tolist() == [[[run / 8, -run / 8]] * 7 for run in range(RUNS)]  # as they were chosen
+    buffer = ReplayBuffer(envs, CAPACITY)
+    list(train(envs, Pusher(), buffer, steps=7, learning_starts=0, batch_size=1, progress=False))
+    assert buffer.stored().action.tolist() == [[[run / 8, -run / 8]] * 7 for run in range(RUNS)]  # as they were chosen
 
 
-# When it is learnt from
+# Learning
 
 
 @pytest.mark.parametrize("learning_starts", [0, 1, 6, 22, 23])
-def test_after_learning_starts_there_is_one_update_a_step_with_the_step_itself_in_the_replay(
-    learning_starts: int,
-) -> None:
+def test_after_learning_starts_each_step_is_stored_and_then_an_update_follows(learning_starts: int) -> None:
     _, agent, _ = played(learning_starts=learning_starts, batch_size=1)
     assert agent.stored == list(range(learning_starts + 1, STEPS + 1))
 
@@ -187,17 +187,17 @@ def test_the_first_update_may_draw_all_there_is() -> None:
 
 
 def test_batches_are_drawn_with_the_agents_generator() -> None:
-    _, agent, replay = played(batch_size=4)
+    _, agent, buffer = played(batch_size=4)
     again = torch.Generator().manual_seed(0)
     for number, batch in enumerate(agent.batches, start=7):
         index = torch.randint(number, (RUNS, 4), generator=again)
-        assert torch.equal(batch.reward, replay.stored().reward.gather(1, index))
+        assert torch.equal(batch.reward, buffer.stored().reward.gather(1, index))
 
 
-# What a step says
+# What a step tells
 
 
-def test_steps_are_numbered_and_say_who_is_done_and_with_what_return() -> None:
+def test_steps_tell_their_number_which_episodes_ended_and_the_latest_returns() -> None:
     steps, _, _ = played()
     assert [step.number for step in steps] == list(range(1, STEPS + 1))
     for run in range(RUNS):
@@ -212,17 +212,17 @@ def test_steps_are_numbered_and_say_who_is_done_and_with_what_return() -> None:
 
 def test_a_loop_that_stops_early_keeps_everything_and_can_go_on() -> None:
     envs = scripted()
-    replay = ReplayBuffer(envs, CAPACITY)
-    agent = Recorder(replay=replay)
-    for step in train(envs, agent, replay, steps=1_000, learning_starts=6, batch_size=4, progress=False):
+    buffer = ReplayBuffer(envs, CAPACITY)
+    agent = Recorder(buffer=buffer)
+    for step in train(envs, agent, buffer, steps=1_000, learning_starts=6, batch_size=4, progress=False):
         if step.number == 9:
             break
-    assert len(replay) == 9 and len(agent.batches) == 3
-    before = replay.stored()
-    more = list(train(envs, agent, replay, steps=8, learning_starts=2, batch_size=4, progress=False, seed=None))
-    assert (len(replay), len(agent.batches)) == (17, 3 + 6)
+    assert len(buffer) == 9 and len(agent.batches) == 3
+    before = buffer.stored()
+    more = list(train(envs, agent, buffer, steps=8, learning_starts=2, batch_size=4, progress=False, seed=None))
+    assert (len(buffer), len(agent.batches)) == (17, 3 + 6)
     assert [step.number for step in more] == list(range(1, 9))
-    after = replay.stored()
+    after = buffer.stored()
     assert torch.equal(after.observation[:, :9], before.observation)
     assert (after.observation[:, 9, 1] > before.observation[:, 8, 1]).all()  # in new episodes
     assert (after.observation[:, 9, 2] == 0).all()
@@ -230,9 +230,9 @@ def test_a_loop_that_stops_early_keeps_everything_and_can_go_on() -> None:
 
 def test_a_buffer_that_holds_enough_needs_no_more_steps_before_learning() -> None:
     envs = scripted()
-    replay, agent = ReplayBuffer(envs, CAPACITY), Recorder()
-    list(train(envs, agent, replay, steps=5, learning_starts=5, batch_size=1, progress=False))
-    list(train(envs, agent, replay, steps=1, learning_starts=0, batch_size=6, progress=False))
+    buffer, agent = ReplayBuffer(envs, CAPACITY), Recorder()
+    list(train(envs, agent, buffer, steps=5, learning_starts=5, batch_size=1, progress=False))
+    list(train(envs, agent, buffer, steps=1, learning_starts=0, batch_size=6, progress=False))
     assert [len(batch.reward[0]) for batch in agent.batches] == [6]
 
 
@@ -247,30 +247,30 @@ def test_progress_is_shown_or_not(progress: bool, capsys: pytest.CaptureFixture[
         assert err == ""
 
 
-# What goes wrong
+# Errors
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("field", ["observation", "reward"])
 def test_a_number_that_is_not_finite_stops_the_training_before_it_is_stored(field: str, value: float) -> None:
     envs = scripted({2: {10: {field: value}}, 1: {12: {field: value}}})
-    replay = ReplayBuffer(envs, CAPACITY)
+    buffer = ReplayBuffer(envs, CAPACITY)
     agent, steps = Recorder(), list[Step]()
     with pytest.raises(EnvironmentFailed, match=rf"step 11 of environment 2 .*{value}") as failure:  # noqa: PT012
-        for step in train(envs, agent, replay, steps=STEPS, learning_starts=6, batch_size=4, progress=False):
+        for step in train(envs, agent, buffer, steps=STEPS, learning_starts=6, batch_size=4, progress=False):
             steps.append(step)
     assert isinstance(failure.value, RuntimeError)
-    assert (len(steps), len(replay), len(agent.batches)) == (10, 10, 4)
-    assert all(torch.isfinite(field).all() for field in replay.stored())
+    assert (len(steps), len(buffer), len(agent.batches)) == (10, 10, 4)
+    assert all(torch.isfinite(field).all() for field in buffer.stored())
 
 
-@pytest.mark.parametrize(("agents", "replays"), [(2, RUNS), (RUNS, 2), (2, 2), (4, 4)])
-def test_other_numbers_of_runs_are_refused(agents: int, replays: int) -> None:
+@pytest.mark.parametrize(("agents", "buffers"), [(2, RUNS), (RUNS, 2), (2, 2), (4, 4)])
+def test_other_numbers_of_runs_are_refused(agents: int, buffers: int) -> None:
     envs = scripted()
-    replay = ReplayBuffer(make_envs(lambda: Scripted(0), replays), CAPACITY)
-    with pytest.raises(ValueError, match=rf"3 environments, an agent with {agents} runs and a .* {replays} runs"):
-        next(train(envs, Recorder(agents), replay, steps=5, learning_starts=0, batch_size=1, progress=False))
-    assert len(replay) == 0
+    buffer = ReplayBuffer(make_envs(lambda: Scripted(0), buffers), CAPACITY)
+    with pytest.raises(ValueError, match=rf"3 environments, an agent with {agents} runs and a .* {buffers} runs"):
+        next(train(envs, Recorder(agents), buffer, steps=5, learning_starts=0, batch_size=1, progress=False))
+    assert len(buffer) == 0
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
@@ -310,14 +310,14 @@ def test_numbers_out_of_range_are_refused_before_anything_happens(
     options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     envs = scripted()
-    replay, agent = ReplayBuffer(envs, CAPACITY), Recorder()
+    buffer, agent = ReplayBuffer(envs, CAPACITY), Recorder()
     usual: dict[str, Any] = {"steps": STEPS, "learning_starts": 6, "batch_size": 4, "progress": False}
     with pytest.raises(error, match=message):
-        next(train(envs, agent, replay, **usual | options))
-    assert len(replay) == 0 and not agent.batches
+        next(train(envs, agent, buffer, **usual | options))
+    assert len(buffer) == 0 and not agent.batches
 
 
-# The same again, and nobody else
+# Seeds and isolation
 
 
 def cartpole(runs: int = 4) -> VectorEnv:
@@ -339,27 +339,27 @@ def learnt(
     disturb: Callable[[DQN, ReplayBuffer], None] = lambda *_: None,
     **options: Any,
 ) -> tuple[DQN, list[Step], ReplayBuffer]:
-    """A real training: 150 steps, 140 updates, ε from 1 to 0.1."""
+    """A real training of 60 steps and 50 updates, in which ε falls and the buffer overflows."""
     envs = world()
-    settings = DQNSettings(epsilon=LinearSchedule(1, 0.1, updates=100), target_period=20, learning_rate=3e-3)
-    network = MLP(envs.single_observation_space.shape[0], (16,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
+    settings = DQNSettings(epsilon=LinearSchedule(1, 0.1, updates=40), target_period=12, learning_rate=3e-3)
+    network = MLP(envs.single_observation_space.shape[0], (8,), envs.single_action_space.n)  # type: ignore[index, attr-defined]
     agent = DQN(envs, settings, network=network, seed=seed, **options)
-    replay = ReplayBuffer(envs, 120)
+    buffer = ReplayBuffer(envs, 50)
     for step in range(5):  # something to disturb
         shape = envs.observation_space.shape
-        replay.add(np.full(shape, step), np.zeros(4), np.full(4, float(step)), np.full(shape, -step), np.zeros(4))
-    disturb(agent, replay)
+        buffer.add(np.full(shape, step), np.zeros(4), np.full(4, float(step)), np.full(shape, -step), np.zeros(4))
+    disturb(agent, buffer)
     steps = list(
-        train(envs, agent, replay, steps=150, learning_starts=10, batch_size=8, seed=environments, progress=False)
+        train(envs, agent, buffer, steps=60, learning_starts=10, batch_size=8, seed=environments, progress=False)
     )
-    return agent, steps, replay
+    return agent, steps, buffer
 
 
 def traces(result: tuple[DQN, list[Step], ReplayBuffer], run: int) -> list[Tensor]:
-    """All that there is to know of a run."""
-    agent, steps, replay = result
+    """Everything that a training leaves of one run."""
+    agent, steps, buffer = result
     returns = torch.stack([step.last_return[run] for step in steps]).nan_to_num(-1)
-    tensors = [*agent.online.parameters, *agent.target, *replay.stored()]
+    tensors = [*agent.online.parameters, *agent.target, *buffer.stored()]
     return [returns, *(tensor[run].detach() for tensor in tensors)]
 
 
@@ -372,7 +372,7 @@ def test_the_same_seeds_give_the_same_training_and_others_another(world: str) ->
     first = learnt(WORLDS[world])
     again = learnt(WORLDS[world])
     assert all(equal(first, again, run) for run in range(4))
-    assert first[0].updates == 140
+    assert first[0].updates == 50
     for other in (learnt(WORLDS[world], seed=1), learnt(WORLDS[world], environments=99)):
         assert not any(equal(first, other, run) for run in range(4))
 
@@ -388,22 +388,22 @@ def other_target(agent: DQN, _: ReplayBuffer) -> None:
         parameter[0] = 1e3
 
 
-def no_number(agent: DQN, _: ReplayBuffer) -> None:
+def nan_parameters(agent: DQN, _: ReplayBuffer) -> None:
     with torch.no_grad():
         agent.online.parameters[0][0] = torch.nan
 
 
-def other_rows(_: DQN, replay: ReplayBuffer) -> None:
+def other_rows(_: DQN, buffer: ReplayBuffer) -> None:
     for step in range(3):
-        observation = np.full((4, *replay.observation_shape), float(step))
+        observation = np.full((4, *buffer.observation_shape), float(step))
         observation[0] = -50.0
-        replay.add(observation, [1, 0, 0, 0], [9.0, 1.0, 1.0, 1.0], -observation, [True, False, False, False])
+        buffer.add(observation, [1, 0, 0, 0], [9.0, 1.0, 1.0, 1.0], -observation, [True, False, False, False])
 
 
-def same_rows(_: DQN, replay: ReplayBuffer) -> None:
+def same_rows(_: DQN, buffer: ReplayBuffer) -> None:
     for step in range(3):
-        observation = np.full((4, *replay.observation_shape), float(step))
-        replay.add(observation, np.zeros(4), np.ones(4), -observation, np.zeros(4))
+        observation = np.full((4, *buffer.observation_shape), float(step))
+        buffer.add(observation, np.zeros(4), np.ones(4), -observation, np.zeros(4))
 
 
 @cache
@@ -417,7 +417,7 @@ def undisturbed(world: str, rows: bool, next_value: Callable[..., Tensor]) -> tu
         (other_parameters, greedy_value),
         (other_parameters, double_value),
         (other_target, greedy_value),
-        (no_number, greedy_value),
+        (nan_parameters, greedy_value),
         (other_rows, greedy_value),
     ],
 )
@@ -441,7 +441,7 @@ def test_another_seed_of_one_environment_leaves_the_other_runs_bitwise_as_they_w
 
 
 class Exploiter(Recorder):
-    """Run r does r for ever; exploring would be another matter."""
+    """An agent whose run r always takes action r, and that must not explore."""
 
     def explore(self, observation: Tensor) -> Tensor:
         raise AssertionError(f"evaluation exploits, but explored {observation}")
@@ -470,7 +470,7 @@ class Fixed(gymnasium.Env[Any, Any]):
         return np.full(5, self.length + self.time / 10), reward, over and self.length % 2 == 0, over, {}
 
 
-def test_returns_are_those_of_one_episode_each_and_what_comes_after_does_not_count() -> None:
+def test_returns_are_those_of_one_episode_each_and_later_rewards_do_not_count() -> None:
     agent = Exploiter()
     returns = evaluate(agent, make_envs(Fixed, RUNS * 4), seed=2)  # episodes of 2, 3, 4 and 5 steps for each run
     lengths = np.array([11, 111, 1111, 11111.0])
@@ -481,7 +481,7 @@ def test_returns_are_those_of_one_episode_each_and_what_comes_after_does_not_cou
     assert agent.seen[1][..., 0].tolist() == [[pytest.approx(length + 0.1) for length in (2, 3, 4, 5)]] * RUNS
 
 
-def test_rewards_are_discounted_from_the_second_on() -> None:
+def test_the_second_reward_is_the_first_that_is_discounted() -> None:
     returns = evaluate(Exploiter(), make_envs(Fixed, RUNS * 2), seed=3, discount=0.5)
     assert returns[0].tolist() == [1 + 5 + 25, 1 + 5 + 25 + 125]
     assert evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=0)[0].tolist() == [1]
@@ -545,14 +545,6 @@ def test_continuous_actions_are_evaluated_within_their_bounds(make: Callable[[Ve
     assert told == [1.0] * len(told)
 
 
-def test_what_is_not_finite_is_named_by_its_place() -> None:
-    values = torch.zeros(4, 2, 3)
-    check_finite("A number", values)
-    values[2, 1, 0] = torch.inf
-    with pytest.raises(EnvironmentFailed, match=r"^A number of environment 2 is .*inf.* which is not finite"):
-        check_finite("A number", values)
-
-
 @pytest.mark.parametrize(
     ("number", "discount", "error", "message"),
     [
@@ -583,11 +575,11 @@ def test_a_first_observation_that_is_not_finite_stops_the_training_too() -> None
         envs = make_envs(lambda: Begins(next(run)), RUNS)  # noqa: B023  # called at once
         for env in envs.envs:  # type: ignore[attr-defined]
             env.bad = bad
-        replay = ReplayBuffer(envs, CAPACITY)
-        agent = Recorder(replay=replay)
+        buffer = ReplayBuffer(envs, CAPACITY)
+        agent = Recorder(buffer=buffer)
         with pytest.raises(EnvironmentFailed, match="environment 1"):
-            list(train(envs, agent, replay, steps=STEPS, learning_starts=0, batch_size=1, progress=False))
-        assert len(replay) == stored
+            list(train(envs, agent, buffer, steps=STEPS, learning_starts=0, batch_size=1, progress=False))
+        assert len(buffer) == stored
         assert all(torch.isfinite(seen).all() for seen in agent.seen)
 
 
@@ -613,7 +605,7 @@ def test_environments_that_hand_out_the_same_array_are_refused() -> None:
         next(train(envs, DQN(envs), ReplayBuffer(envs, 10), steps=1, learning_starts=0, batch_size=1, progress=False))
 
 
-def test_a_replay_of_other_observations_is_refused() -> None:
+def test_a_buffer_for_other_observations_is_refused() -> None:
     envs, others = make_envs("CartPole-v1", RUNS), make_envs("Acrobot-v1", RUNS)
     with pytest.raises(ValueError, match=r"holds observations of shape \(6,\), but the environments have"):
         next(train(envs, DQN(envs), ReplayBuffer(others, 10), steps=1, learning_starts=0, batch_size=1, progress=False))

@@ -364,3 +364,9 @@ def squashed(outputs: int, dimensions: Any) -> Callable[[], object]:
 def test_policies_that_cannot_be_are_refused(call: Callable[[], object], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_first_log_std_may_be_a_numpy_scalar_and_is_no_part_of_the_name() -> None:
+    policy = Gaussian(MLP(INPUTS, (), DIMENSIONS), first_log_std=np.array(0.5))  # type: ignore[arg-type]
+    assert policy.initial((2,), generator())[-1].tolist() == [[[0.5] * DIMENSIONS]] * 2
+    assert repr(policy) == repr(Gaussian(MLP(INPUTS, (), DIMENSIONS)))

@@ -227,7 +227,9 @@ def test_a_state_brings_another_buffer_to_the_same_batches_and_next_places() -> 
     [
         ({"size": CAPACITY + 1}, r"'size' must lie in \[0, 11\]"),
         ({"size": 2.0}, "'size' must lie"),
+        ({"size": -1, "position": -1}, "'size' must lie"),
         ({"position": 3}, "'position' does not fit"),
+        ({"size": CAPACITY, "position": CAPACITY}, "'position' does not fit"),
         ({"size": 3, "position": 3}, "'stored.observation' of the state must be a tensor of shape"),
         ({"more": 1}, "unknown entry 'more'"),
     ],

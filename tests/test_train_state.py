@@ -192,3 +192,8 @@ def test_a_learning_rate_of_numpy_is_a_number(rate: Any) -> None:
 def test_learning_rates_out_of_range_are_refused(rate: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         TrainState([torch.zeros(1)], rate)
+
+
+def test_there_must_be_something_to_learn() -> None:
+    with pytest.raises(ValueError, match="at least one tensor"):
+        TrainState([], 1e-3)

@@ -12,7 +12,7 @@ from torch import Tensor
 from sac_tutorial.deep.networks import Network
 from sac_tutorial.deep.target_network import Parameters
 from sac_tutorial.equations import entropy, gaussian_entropy, gaussian_log_density, squash, taken_value
-from sac_tutorial.validation import number, whole_number_field
+from sac_tutorial.validation import number_field, whole_number_field
 
 
 class Policy(Protocol):
@@ -81,11 +81,7 @@ class Gaussian:
     """
 
     network: Network
-    first_log_std: float = attrs.field(default=0.0, repr=False)  # only a beginning: a saved state does not depend on it
-
-    def __attrs_post_init__(self) -> None:
-        """Check the number."""
-        number("first_log_std", self.first_log_std)
+    first_log_std: float = number_field(0.0, shown=False)  # only a beginning: a saved state does not depend on it
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters of the network, and log σ of shape (*leading, 1, dimensions) behind them."""

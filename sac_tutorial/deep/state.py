@@ -35,6 +35,9 @@ class Stateful:
             ValueError: If an entry is missing, unknown, or of another shape or type; the message names the entry.
         """
         check_like(self.state_dict(), state)
+        for name in self.state_names:
+            if isinstance(getattr(self, name), torch.Generator):
+                _check_generator(name, state[name])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state; errors are those of `check_state_dict`, after which the object is unchanged."""
@@ -82,7 +85,15 @@ def check_like(mine: Any, found: Any, name: str = "") -> None:
 def _kind(leaf: Any) -> str:
     if isinstance(leaf, Tensor):
         return f"a tensor of shape {tuple(leaf.shape)} and {leaf.dtype}"
-    return "a table of entries" if isinstance(leaf, Mapping) else f"a {type(leaf).__name__}"
+    names = {int: "a whole number", bool: "True or False", float: "a number", str: "a text"}
+    return "a table of entries" if isinstance(leaf, Mapping) else names.get(type(leaf), repr(leaf))
+
+
+def _check_generator(name: str, state: Tensor) -> None:
+    try:
+        torch.Generator(state.device).set_state(state)
+    except RuntimeError as error:
+        raise ValueError(f"The entry {name!r} is not the state of a generator: {error}") from error
 
 
 @torch.no_grad()

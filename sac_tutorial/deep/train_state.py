@@ -31,7 +31,7 @@ class TrainState(Stateful):
 
     Raises:
         TypeError: If the learning rate is neither a number nor a schedule.
-        ValueError: If the learning rate is not positive.
+        ValueError: If the learning rate is not positive, or if there are no parameters.
 
     Source: Kingma and Ba (2015), algorithm 1, computed by PyTorch in one fused operation.
     """
@@ -39,6 +39,8 @@ class TrainState(Stateful):
     state_names = ("parameters", "first_moments", "second_moments", "counts", "updates")
 
     def __init__(self, parameters: Sequence[Tensor], learning_rate: Schedule) -> None:
+        if not parameters:
+            raise ValueError("parameters must be at least one tensor, but there is none.")
         self.parameters = [parameter.requires_grad_() for parameter in frozen_copy(parameters)]
         self.learning_rate = schedule("learning_rate", learning_rate, POSITIVE)
         self.first_moments = [torch.zeros_like(parameter) for parameter in self.parameters]
