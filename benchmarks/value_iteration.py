@@ -35,7 +35,7 @@ def random_model(states: int) -> FiniteMDP:
 
 def quantecon_model(mdp: FiniteMDP) -> Any:
     """The same MDP as QuantEcon's pairs of state and action, with a sparse transition matrix."""
-    from quantecon.markov import DiscreteDP  # type: ignore[import-untyped]  # an extra: needed only here
+    from quantecon.markov import DiscreteDP  # an extra: needed only here
 
     pairs, outcomes = mdp.states * mdp.actions, mdp.probability.shape[2]
     transitions = scipy.sparse.csr_matrix(

@@ -179,6 +179,11 @@ def test_after_learning_starts_each_step_is_stored_and_then_an_update_follows(le
     assert agent.stored == list(range(learning_starts + 1, STEPS + 1))
 
 
+def test_a_training_without_updates_needs_no_full_batch() -> None:
+    _, agent, buffer = played(steps=5, learning_starts=5, batch_size=99)
+    assert len(buffer) == 5 and not agent.batches
+
+
 def test_the_first_update_may_draw_all_there_is() -> None:
     _, agent, _ = played(learning_starts=6, batch_size=7)
     assert [tuple(batch.reward.shape) for batch in agent.batches] == [(RUNS, 7)] * (STEPS - 6)
@@ -294,13 +299,14 @@ def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> 
         ({"start_step": STEPS + 1}, ValueError, f"start_step must be at most steps, which is {STEPS}"),
         ({"seed": 0.5}, TypeError, "seed must be a whole number"),
         ({"seed": [1, 2, -3]}, ValueError, "every entry of seed must be at least 0"),
+        ({"seed": [1, 2]}, ValueError, "one entry for each of the 3 environments, but has 2"),
         (
             {"learning_starts": 6, "batch_size": 8},
             ValueError,
             "would find 7 transitions of each run, fewer than a batch of 8",
         ),
         (
-            {"learning_starts": 99, "batch_size": 41},
+            {"steps": 200, "learning_starts": 99, "batch_size": 41},
             ValueError,
             "would find 40 transitions .* a larger buffer .it holds 40",
         ),
@@ -489,6 +495,15 @@ def test_the_second_reward_is_the_first_that_is_discounted() -> None:
     assert torch.equal(evaluate(Exploiter(), make_envs(Fixed, RUNS), seed=4, discount=1), undiscounted)
 
 
+def test_returns_keep_digits_that_float32_has_not() -> None:
+    class Precise(Fixed):
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            seen, _, *rest = super().step(action)
+            return seen, 2.0**24 + 1, *rest
+
+    assert evaluate(Exploiter(), make_envs(Precise, RUNS), seed=2).tolist() == [[2.0**25 + 2]] * RUNS
+
+
 def test_all_runs_play_the_same_episodes() -> None:
     class Still(Exploiter):
         def exploit(self, observation: Tensor) -> Tensor:
@@ -603,6 +618,13 @@ def test_environments_that_hand_out_the_same_array_are_refused() -> None:
     )
     with pytest.raises(ValueError, match="copy=False"):
         next(train(envs, DQN(envs), ReplayBuffer(envs, 10), steps=1, learning_starts=0, batch_size=1, progress=False))
+
+
+def test_an_agent_on_another_device_than_its_buffer_is_refused() -> None:
+    envs, agent = scripted(), Recorder()
+    agent.device = torch.device("meta")
+    with pytest.raises(ValueError, match="must be on one device, but are on meta and cpu"):
+        next(train(envs, agent, ReplayBuffer(envs, 9), steps=5, learning_starts=0, batch_size=1, progress=False))
 
 
 def test_a_buffer_for_other_observations_is_refused() -> None:

@@ -1,6 +1,7 @@
 """The on-policy loop, number by number, in environments whose every number says where it comes from."""
 
 import math
+import signal
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -182,6 +183,23 @@ def test_training_that_was_interrupted_can_go_on_with_new_episodes(length: int |
     assert not first.age[:, 0].any() and step.steps == first.reward.shape[1] + second.reward.shape[1]
 
 
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_waits_for_the_end_of_the_update_and_a_second_one_does_not(presses: int) -> None:
+    class Pressing(Recorder):
+        def explore(self, observation: Tensor) -> Tensor:
+            action = super().explore(observation)
+            for _ in range(presses if len(self.seen) == 6 else 0):  # in the middle of the second rollout
+                signal.raise_signal(signal.SIGINT)
+            return action
+
+    agent, done = Pressing(4), list[int]()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        for step in train_on_policy(scripted(), agent, updates=9, progress=False):
+            done.append(step.updates)
+    assert done == ([1, 2] if presses == 1 else [1]) and len(agent.rollouts) == len(done)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 @pytest.mark.parametrize("progress", [True, False])
 def test_progress_is_shown_or_not(progress: bool, capsys: pytest.CaptureFixture[str]) -> None:
     steps = list(train_on_policy(scripted(), Recorder(8), updates=3, progress=progress))
@@ -252,6 +270,7 @@ def resetting() -> VectorEnv:
         (scripted, {"updates": 0}, ValueError, "updates must be at least 1"),
         (scripted, {"updates": 2.5}, TypeError, "updates must be a whole number"),
         (scripted, {"seed": 0.5}, TypeError, "seed must be a whole number"),
+        (scripted, {"seed": [1, 2]}, ValueError, "one entry for each of the 6 environments, but has 2"),
         (lambda: make_envs(lambda: Scripted(0), 8), {}, ValueError, "2 runs with 3 environments each, but there are 8"),
         (other_spaces, {}, ValueError, "The agent was made for .* but these environments have"),
         (resetting, {}, ValueError, "must not reset themselves.*make_envs"),

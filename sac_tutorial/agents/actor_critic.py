@@ -3,8 +3,6 @@
 The two differ in `rollout_length` alone: after so many steps, the critic's value stands for the rest of the episode.
 """
 
-import math
-
 import attrs
 import torch
 from gymnasium.spaces import Discrete
@@ -147,9 +145,8 @@ class ActorCritic(Stateful):
         observation, action, taken, age = (
             field.flatten(1, 2) for field in (rollout.observation, rollout.action, rollout.taken, rollout.age)
         )
-        weight = taken / taken.float().mean(
-            -1, keepdim=True
-        )  # a mean over all steps becomes one over the steps that count
+        # With these weights, a mean over all steps is a mean over the steps that count.
+        weight = taken / taken.float().mean(-1, keepdim=True)
         value = self.value(observation)
         advantage = returns - value.detach()
         if self.settings.discount_steps:
@@ -188,5 +185,5 @@ def _check_policy(policy: Policy, envs: VectorEnv) -> None:
             raise TypeError(
                 f"The action space is {space}, which needs a {right.__name__} policy, but policy is {policy!r}."
             )
-        outputs = int(space.n) if isinstance(space, Discrete) else math.prod(shape)
+        outputs = int(space.n) if isinstance(space, Discrete) else vector_length("action", shape)
         check_network(policy.network, observation_shape(envs), outputs, "the policy's network")

@@ -84,7 +84,7 @@ class DiscreteSAC(Stateful):
         return self.policy.sample(self.actor.parameters, observation, self.generator)
 
     def exploit(self, observation: Tensor) -> Tensor:
-        """Return the most likely actions, same shapes. This is another policy than the one that Q evaluates."""
+        """Return the most likely actions, same shapes. Q evaluates a different policy, the one that `explore` draws from."""
         return self.policy.mode(self.actor.parameters, observation)
 
     @torch.no_grad()

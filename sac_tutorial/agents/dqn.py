@@ -1,4 +1,4 @@
-"""DQN and double DQN: Q-learning on the target (3.8), with a network in place of the table.
+"""DQN and double DQN: Q-learning on the targets (3.8) and (4.6), with a network in place of the table.
 
 The two differ in the next-state value alone: `greedy_value` or `double_value`, the functions that also drive a table.
 """
@@ -137,7 +137,9 @@ class DQN(Stateful):
         """
         shape = self.network.input_shape
         if observation.shape[-len(shape) :] != shape:
-            raise ValueError(f"Observations must have the shape {shape}, but end in {tuple(observation.shape)}.")
+            raise ValueError(
+                f"Observations must have the shape {shape}, but have the shape {tuple(observation.shape)}."
+            )
         return self.network(self.online.parameters, observation.to(self.device))
 
     def exploit(self, observation: Tensor) -> Tensor:
@@ -156,7 +158,7 @@ class DQN(Stateful):
     def update(self, batch: Batch) -> Tensor:
         """Take one gradient step in every run on its own batch; return the losses before the step, shape (R,).
 
-        Equations (3.8) for the target, (3.2) for the loss, (3.3) for the step, (3.10) or (3.11) for the target network.
+        Equations (3.8) or (4.6) for the target, (3.2) for the loss, (3.3) for the step, (3.10) or (3.11) for the copy.
         """
         with torch.no_grad():
             next_value = self.next_state_value(batch.next_observation)

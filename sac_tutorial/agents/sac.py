@@ -98,7 +98,7 @@ class SAC(Stateful):
     ) -> None:
         self.settings = settings_or_default(settings, SACSettings)
         observation = vector_length("observation", observation_shape(envs))
-        action = action_dimensions(envs, type(self).__name__, instead="DiscreteSAC")
+        action = action_dimensions(envs, "SAC", instead="DiscreteSAC")
         hidden = self.settings.hidden
         self.runs, self.device = envs.num_envs, torch.device(device)
         self.generator = torch.Generator(self.device).manual_seed(seed_number(seed))
@@ -130,7 +130,10 @@ class SAC(Stateful):
 
     @torch.no_grad()
     def exploit(self, observation: Tensor) -> Tensor:
-        """Return tanh μ, the medians of the policy, same shapes. This is another policy than the one that Q evaluates."""
+        """Return tanh μ, the medians of the policy, same shapes.
+
+        Q evaluates a different policy, the one that `explore` draws from.
+        """
         return self.policy.median(self.actor.parameters, observation)
 
     @torch.no_grad()
@@ -157,7 +160,10 @@ class SAC(Stateful):
         return loss
 
     def update_critic(self, batch: Batch) -> Tensor:
-        """Step the critics towards the target (7.16), or (8.8), by the loss (7.3); return the loss before the step, (R,)."""
+        """Step the critics towards the target (7.16) by the loss (7.3); return the loss before the step, (R,).
+
+        The settings may ask for the extra term of (8.8), which is 0 otherwise.
+        """
         with torch.no_grad():
             next_action, next_log_density = self.draw(batch.next_observation)
             next_q = self.q_values(self.target_critic, batch.next_observation, next_action).amin(0)

@@ -1,4 +1,4 @@
-"""What keeps a training loop safe: preconditions, finite numbers, and Ctrl-C that never interrupts a step halfway.
+"""What keeps a training loop safe: preconditions, finite numbers, and Ctrl-C that waits for the end of a step.
 
 The loops call each of these in one line.
 """
@@ -58,13 +58,18 @@ def check_envs(envs: VectorEnv) -> None:
         raise ValueError("envs must hand out new arrays. With copy=False, an observation changes with the next step.")
 
 
-def check_seed(seed: object) -> None:
-    """Check that the seed of environments is a whole number, a list of them, or None."""
-    if isinstance(seed, list):
-        for each in seed:
-            seed_number(each, "every entry of seed")
-    elif seed is not None:
-        seed_number(seed)
+def environment_seed(seed: object, envs: VectorEnv) -> int | list[int] | None:
+    """Return the seed of environments: a whole number, a list with one for each environment, or None.
+
+    Raises:
+        TypeError: If a seed is not a whole number.
+        ValueError: If a seed is negative, or if the list has another length.
+    """
+    if not isinstance(seed, list):
+        return None if seed is None else seed_number(seed)
+    if len(seed) != envs.num_envs:
+        raise ValueError(f"seed must have one entry for each of the {envs.num_envs} environments, but has {len(seed)}.")
+    return [seed_number(each, "every entry of seed") for each in seed]
 
 
 def check_training(
@@ -80,7 +85,7 @@ def check_training(
 ) -> None:
     """Check everything that `train` needs; its docstring lists the errors."""
     check_envs(envs)
-    check_seed(seed)
+    environment_seed(seed, envs)
     whole_number("steps", steps)
     whole_number("learning_starts", learning_starts, "[0, inf)")
     whole_number("batch_size", batch_size)
@@ -98,6 +103,8 @@ def check_training(
         )
     if agent.device.type != buffer.device.type:
         raise ValueError(f"Agent and buffer must be on one device, but are on {agent.device} and {buffer.device}.")
+    if max(learning_starts, start_step) >= steps:  # nothing will be learnt
+        return
     stored = min(len(buffer) + max(learning_starts - start_step, 0) + 1, buffer.capacity)
     if stored < batch_size:
         raise ValueError(

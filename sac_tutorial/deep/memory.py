@@ -11,7 +11,7 @@ def keep_freed_memory() -> None:
 
     The C library of Linux returns freed memory to the system above a threshold, and then every update fetches a thousand pages
     anew. The library raises the threshold by itself when a large block is freed, so one block is freed here. Nothing is written
-    to the block, so it costs no memory. Elsewhere than on Linux this does nothing useful and no harm.
+    to the block, so it costs no memory. On other systems this has no effect.
 
     Source: mallopt(3), M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, on the dynamic threshold.
     """

@@ -91,9 +91,8 @@ class MLP:
         """Map x of shape (..., B, inputs), broadcast with the leading axes, to (*leading, B, outputs)."""
         leading = parameters[0].shape[:-2]
         x = x.expand(*leading, *x.shape[-2:])
-        if (
-            len(leading) > 1
-        ):  # a batched product has one batch axis: fold the leading axes into one, and unfold at the end
+        # A batched product has one batch axis: fold the leading axes into one, and unfold them at the end.
+        if len(leading) > 1:
             x, parameters = x.flatten(0, -3), [parameter.flatten(0, -3) for parameter in parameters]
         *inner, last = zip(parameters[::2], parameters[1::2], strict=True)
         for weight, bias in inner:
@@ -191,4 +190,4 @@ def _three(name: str, value: object) -> tuple[int, ...]:
 
 
 def _uniform(shape: tuple[int, ...], bound: float, generator: torch.Generator) -> Tensor:
-    return bound * (2 * torch.rand(shape, generator=generator, device=generator.device) - 1)
+    return bound * (2 * torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float32) - 1)

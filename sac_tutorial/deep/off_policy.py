@@ -38,7 +38,7 @@ class Agent(Player, Protocol):
 
 
 class Step(NamedTuple):
-    """What one step of the loop leaves to look at."""
+    """What the loop reports after one step."""
 
     number: int
     """How many steps each run has taken, those before `start_step` included."""
@@ -81,9 +81,10 @@ def train(
         A `Step` after every step.
 
     Raises:
-        TypeError: If a count is not a whole number.
+        TypeError: If a count is not a whole number, or if `envs` are not vector environments.
         ValueError: If a count is out of range, if the first update would find fewer transitions than one batch, if the numbers
-            of runs, the observations or the devices differ, or if the environments reset themselves.
+            of runs, the observations or the devices differ, or if the environments reset themselves or hand out one array
+            again and again.
         EnvironmentFailed: If an observation or a reward is not finite; the message names environment and step.
 
     Errors appear at the first `next`.
@@ -101,7 +102,8 @@ def train(
                 buffer.add(*stepper.step(action))
                 if step > learning_starts:
                     agent.update(buffer.sample(batch_size, agent.generator))
-                show_return(bar, stepper)
+                if stepper.ended.any():
+                    show_return(bar, stepper.last_return)
                 bar.update()
             yield Step(step, stepper.ended, stepper.last_return)
             interrupts.deliver()
@@ -139,7 +141,5 @@ def evaluate(agent: Player, envs: VectorEnv, *, seed: int = 0, discount: float =
         stepper.step(action.flatten(0, 1))
         total += torch.where(playing, weight * stepper.reward, 0.0)
         weight *= discount
-        playing &= (
-            ~stepper.ended
-        )  # an environment steps on until the last episode has ended; its rewards no longer count
+        playing &= ~stepper.ended  # every environment steps on until all have ended; its rewards no longer count
     return total.view(agent.runs, episodes)

@@ -33,7 +33,7 @@ class Policy(Protocol):
 
 @attrs.frozen
 class Categorical:
-    """π(a|s) ∝ exp of the network's output a, equation (5.1).
+    """π(a|s) ∝ exp(z_a), where z_a is output a of the network, equation (5.1).
 
     Args:
         network: It has one output for each action.
@@ -81,7 +81,7 @@ class Gaussian:
     """
 
     network: Network
-    first_log_std: float = number_field(0.0, shown=False)  # only a beginning: a saved state does not depend on it
+    first_log_std: float = number_field(0.0, shown=False)  # only the initial value: a saved state does not depend on it
 
     def initial(self, leading: tuple[int, ...], generator: torch.Generator) -> Parameters:
         """Return random parameters of the network, and log σ of shape (*leading, 1, dimensions) behind them."""

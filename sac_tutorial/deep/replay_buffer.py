@@ -69,9 +69,8 @@ class ReplayBuffer(Stateful):
                 for name, (shape, kind) in layout.items()
             }
         )
-        self._first = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(
-            -1
-        )  # each run's first place
+        # The first place of each run, when all places are counted in a row.
+        self._first = self.capacity * torch.arange(self.runs, device=self.device).unsqueeze(-1)
         self._size = self._position = 0
 
     def __len__(self) -> int:
@@ -122,7 +121,7 @@ class ReplayBuffer(Stateful):
         return self._at(order.expand(self.runs, -1))
 
     def termination_rate(self) -> Tensor:
-        """Return the share of the stored transitions that ended their episode, shape (R,).
+        """Return the share of the stored transitions that ended their episode, shape (R,); NaN where nothing is stored.
 
         If nothing ever terminates, all policies live equally long, and SAC's usual temperature rule is the dual of its
         constrained problem. Where this share is above 0 and depends on the policy, compare the rule with the one that keeps

@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 from tqdm import tqdm
 
-from sac_tutorial.deep.guards import check_envs, check_seed
+from sac_tutorial.deep.guards import Interrupts, check_envs, environment_seed
 from sac_tutorial.deep.memory import keep_freed_memory
 from sac_tutorial.deep.stepper import Stepper, show_return
 from sac_tutorial.validation import whole_number
@@ -61,7 +61,7 @@ class OnPolicyAgent(Protocol):
 
 
 class Progress(NamedTuple):
-    """What one update of the on-policy loop leaves to look at."""
+    """What the loop reports after one update."""
 
     updates: int
     """How many there have been, counted from 1."""
@@ -77,7 +77,7 @@ def train_on_policy(
     """Train on the policy's own data: collect a rollout, learn from it once, throw it away.
 
     You can stop iterating, or press Ctrl-C, without losing anything, and call again with the same objects to go on with new
-    episodes.
+    episodes. Ctrl-C waits until the present update has been taken and yielded; a second Ctrl-C does not wait.
 
     Args:
         envs: The environments that the agent was made for, with automatic resets off.
@@ -101,15 +101,17 @@ def train_on_policy(
     """
     _check(envs, agent, updates, seed)
     keep_freed_memory()
-    stepper = Stepper(envs, agent.device, seed)
+    stepper, interrupts = Stepper(envs, agent.device, seed), Interrupts()
     last_return = stepper.last_return
     with tqdm(total=updates, disable=not progress, unit="update") as bar:
         for number in range(1, updates + 1):
-            rollout, last_return = collect(stepper, agent, last_return)
-            agent.update(rollout)
-            show_return(bar, stepper)
-            bar.update()
+            with interrupts.held_back():
+                rollout, last_return = collect(stepper, agent, last_return)
+                agent.update(rollout)
+                show_return(bar, last_return)
+                bar.update()
             yield Progress(number, stepper.steps, last_return.view(agent.runs, agent.envs_per_run))
+            interrupts.deliver()
 
 
 def collect(stepper: Stepper, agent: OnPolicyAgent, last_return: Tensor) -> tuple[Rollout, Tensor]:
@@ -137,7 +139,7 @@ def collect(stepper: Stepper, agent: OnPolicyAgent, last_return: Tensor) -> tupl
 
 def _check(envs: VectorEnv, agent: OnPolicyAgent, updates: int, seed: object) -> None:
     check_envs(envs)
-    check_seed(seed)
+    environment_seed(seed, envs)
     whole_number("updates", updates)
     if envs.num_envs != agent.runs * agent.envs_per_run:
         raise ValueError(

@@ -36,8 +36,8 @@ class Stateful:
         """
         check_like(self.state_dict(), state)
         for name in self.state_names:
-            if isinstance(getattr(self, name), torch.Generator):
-                _check_generator(name, state[name])
+            if isinstance(generator := getattr(self, name), torch.Generator):
+                _check_generator(name, generator.device, state[name])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state; errors are those of `check_state_dict`, after which the object is unchanged."""
@@ -89,9 +89,9 @@ def _kind(leaf: Any) -> str:
     return "a table of entries" if isinstance(leaf, Mapping) else names.get(type(leaf), repr(leaf))
 
 
-def _check_generator(name: str, state: Tensor) -> None:
+def _check_generator(name: str, device: torch.device, state: Tensor) -> None:
     try:
-        torch.Generator(state.device).set_state(state)
+        torch.Generator(device).set_state(state.cpu())
     except RuntimeError as error:
         raise ValueError(f"The entry {name!r} is not the state of a generator: {error}") from error
 

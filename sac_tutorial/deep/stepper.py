@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv
 from torch import Tensor
 from tqdm import tqdm
 
-from sac_tutorial.deep.guards import check_finite
+from sac_tutorial.deep.guards import check_finite, environment_seed
 from sac_tutorial.worlds.spaces import within_bounds
 
 
@@ -37,7 +37,8 @@ class Stepper:
     Args:
         envs: The environments, with automatic resets off.
         device: Where the tensors live.
-        seed: The environments' seed (environment i gets `seed` + i), a list of seeds, or None to go on with their generators.
+        seed: The environments' seed (environment i gets `seed` + i), a list with one seed for each environment, or None to go
+            on with their generators. Our own environments have one generator for all, which takes the first seed.
 
     Attributes:
         observation: What the agent sees now, float32, shape (E, *observation).
@@ -53,7 +54,7 @@ class Stepper:
     def __init__(self, envs: VectorEnv, device: torch.device, seed: int | list[int] | None) -> None:
         self.envs, self.device, self.steps = envs, device, 0
         self.last_return = torch.full((envs.num_envs,), torch.nan, dtype=torch.float64)
-        self.begin(seed)
+        self.begin(environment_seed(seed, envs))
 
     def begin(self, seed: int | list[int] | None = None) -> None:
         """Begin a new episode in every environment."""
@@ -95,7 +96,7 @@ class Stepper:
         return seen.to(self.device)
 
 
-def show_return(bar: "tqdm[Any]", stepper: Stepper) -> None:
-    """Show the mean of the latest returns behind a progress bar, when an episode has ended."""
-    if stepper.ended.any():
-        bar.set_postfix(last_return=f"{stepper.last_return.nanmean():.4g}", refresh=False)
+def show_return(bar: "tqdm[Any]", last_return: Tensor) -> None:
+    """Show the mean of the latest returns behind a progress bar, once there is one."""
+    if not last_return.isnan().all():
+        bar.set_postfix(last_return=f"{last_return.nanmean():.4g}", refresh=False)

@@ -196,7 +196,7 @@ def _one_a_run(setting: TemperatureSetting | Sequence[TemperatureSetting], runs:
 
 
 def _shared(learned: Sequence[LearnedTemperature]) -> LearnedTemperature:
-    """Return how all runs that learn do so."""
+    """Return the settings that all learning runs share."""
     ways = {(each.learning_rate, each.in_log, each.episode_length_term) for each in learned}
     if len(ways) > 1:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""A file is written whole or not at all: no reader, no crash and no full disk ever leaves half a file."""
+"""Write a file whole or not at all. A reader never sees half a file, even after a crash or with a full disk."""
 
 import contextlib
 import glob
@@ -35,7 +35,7 @@ def _remove_leftovers(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = left.name.removeprefix(f".{path.name}.").removesuffix(".tmp")
         if process.isdecimal() and int(process) < 2**31 and not psutil.pid_exists(int(process)):
-            with contextlib.suppress(OSError):  # it may belong to another user, and is in nobody's way
+            with contextlib.suppress(OSError):  # it may belong to another user
                 left.unlink()
 
 

@@ -55,10 +55,13 @@ class EnvironmentState:
             ValueError: If it does not fit.
         """
         check_like(self.state_dict(), state)
-        for kept in state["numpy"].values():
-            np.random.PCG64().state = kept  # raises where it is not the state of a generator
-        for kept in state["torch"].values():
-            torch.Generator().set_state(kept)
+        try:
+            for kept in state["numpy"].values():
+                np.random.PCG64().state = kept
+            for kept in state["torch"].values():
+                torch.Generator().set_state(kept)
+        except (RuntimeError, TypeError, OverflowError, KeyError) as error:
+            raise ValueError(f"An entry is not the state of a generator: {error}") from error
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set all generators; errors are those of `check_state_dict`."""

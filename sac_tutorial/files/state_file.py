@@ -1,4 +1,4 @@
-"""`save` and `load`: the state of agents, replay buffers and environments in one file, for a rest or for another machine.
+"""`save` and `load`: the state of agents, replay buffers and environments in one file, to pause a training.
 
 A long training, in a script that can be stopped and started again at any time:
 
@@ -33,7 +33,7 @@ from sac_tutorial.files.atomic import write_atomically
 from sac_tutorial.files.environment_state import EnvironmentState
 
 FORMAT = "sac_tutorial 3"
-"""The version of the file's meaning. Count on when you change it."""
+"""The version of the file's meaning. Increase the number when you change it."""
 
 Value = int | float | str | bool
 
@@ -47,8 +47,8 @@ def save(path: str | Path, *, must_match: Mapping[str, object] | None = None, **
     Args:
         path: The file; its folder must exist.
         must_match: Whatever else must be the same where the file is loaded, by name, such as a batch size.
-        objects: By name: anything with a `state_dict` (an agent, a replay buffer, a `TrainState`), vector environments, and
-            plain numbers and strings.
+        objects: By name: agents, replay buffers, and other objects of this package with a `state_dict`, vector environments,
+            and plain numbers and strings. Save a part of an object in a file of its own, not beside the whole.
 
     Raises:
         TypeError: If an object has no state.

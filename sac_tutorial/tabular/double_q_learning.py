@@ -25,7 +25,7 @@ def double_q_learning(
     generator: torch.Generator,
     time_limit: int | None = None,
 ) -> Iterator[Tensor]:
-    """Double Q-learning, equation (2.17): a coin picks the table to update; it selects a′, the other table evaluates it.
+    """Double Q-learning, equation (2.17): a coin picks the table to update; this table selects a′, the other evaluates it.
 
     It acts ε-greedily in the sum of both tables. Arguments and errors are those of `q_learning`.
 

@@ -40,8 +40,8 @@ class Episodes:
             `state` is the start of the next.
         """
         next_state, reward, terminated = self.mdp.sample(self.state, action, self.generator)
-        self.age += 1
-        self.ended = terminated if self.time_limit is None else terminated | (self.age == self.time_limit)
-        self.age.masked_fill_(self.ended, 0)
+        age = self.age + 1
+        self.ended = terminated if self.time_limit is None else terminated | (age == self.time_limit)
+        self.age = age.masked_fill(self.ended, 0)
         self.state = torch.where(self.ended, self.mdp.start(self.runs, self.generator), next_state)
         return next_state, reward, terminated
