@@ -293,7 +293,7 @@ def test_arguments_that_make_no_agent_are_refused(
 
 
 def test_q_values_of_observations_of_another_environment_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"Observations must have the shape \(4,\), but end in \(3, 7, 6\)"):
+    with pytest.raises(ValueError, match=r"Observations must have the shape \(4,\), but have the shape \(3, 7, 6\)"):
         make("DQN").q(torch.zeros(RUNS, BATCH, 6))
 
 

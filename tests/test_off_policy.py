@@ -184,6 +184,11 @@ def test_a_training_without_updates_needs_no_full_batch() -> None:
     assert len(buffer) == 5 and not agent.batches
 
 
+def test_a_loop_that_only_fills_the_buffer_needs_no_whole_batch() -> None:
+    _, agent, replay = played(learning_starts=STEPS, batch_size=1_000)
+    assert len(replay) == STEPS and not agent.batches
+
+
 def test_the_first_update_may_draw_all_there_is() -> None:
     _, agent, _ = played(learning_starts=6, batch_size=7)
     assert [tuple(batch.reward.shape) for batch in agent.batches] == [(RUNS, 7)] * (STEPS - 6)
