@@ -182,11 +182,7 @@ def test_after_learning_starts_each_step_is_stored_and_then_an_update_follows(le
 def test_a_training_without_updates_needs_no_full_batch() -> None:
     _, agent, buffer = played(steps=5, learning_starts=5, batch_size=99)
     assert len(buffer) == 5 and not agent.batches
-
-
-def test_a_loop_that_only_fills_the_buffer_needs_no_whole_batch() -> None:
-    _, agent, replay = played(learning_starts=STEPS, batch_size=1_000)
-    assert len(replay) == STEPS and not agent.batches
+    assert played(steps=5, start_step=5, learning_starts=0, batch_size=99)[0] == []
 
 
 def test_the_first_update_may_draw_all_there_is() -> None:
@@ -310,6 +306,7 @@ def test_environments_that_reset_themselves_are_refused(mode: AutoresetMode) -> 
             ValueError,
             "would find 7 transitions of each run, fewer than a batch of 8",
         ),
+        ({"steps": 5, "learning_starts": 4, "batch_size": 6}, ValueError, "would find 5 transitions of each run"),
         (
             {"steps": 200, "learning_starts": 99, "batch_size": 41},
             ValueError,

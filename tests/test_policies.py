@@ -60,6 +60,14 @@ def test_actions_are_drawn_by_the_softmax_of_each_run_and_state() -> None:
         assert chisquare(found.numpy(), expected.numpy(), sum_check=False).pvalue > 1e-6
 
 
+def test_actions_are_the_largest_of_logits_and_gumbel_noise_in_float64() -> None:
+    logits = 2 * normal(RUNS, BATCH, ACTIONS).float()
+    policy, parameters = table_policy(logits)
+    exponential = -torch.rand(RUNS, BATCH, ACTIONS, generator=generator(3), dtype=torch.float64).log()
+    expected = (logits.double().exp() / exponential).argmax(-1)
+    assert torch.equal(policy.sample(parameters, torch.eye(BATCH), generator(3)), expected)
+
+
 def test_probabilities_and_entropy_are_those_of_pytorchs_distribution() -> None:
     parameters, seen = double(CATEGORICAL.initial((RUNS,), generator())), normal(RUNS, BATCH, INPUTS)
     action = torch.randint(ACTIONS, (RUNS, BATCH), generator=generator())
