@@ -160,10 +160,7 @@ class SAC(Stateful):
         return loss
 
     def update_critic(self, batch: Batch) -> Tensor:
-        """Step the critics towards the target (7.16) by the loss (7.3); return the loss before the step, (R,).
-
-        The settings may ask for the extra term of (8.8), which is 0 otherwise.
-        """
+        """Step the critics towards the target (7.16), or (8.8), by the loss (7.3); return the loss before the step, (R,)."""
         with torch.no_grad():
             next_action, next_log_density = self.draw(batch.next_observation)
             next_q = self.q_values(self.target_critic, batch.next_observation, next_action).amin(0)
